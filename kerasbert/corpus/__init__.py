@@ -1,0 +1,1 @@
+"""Annotated sentences and schemas, in and out."""

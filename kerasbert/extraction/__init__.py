@@ -1,0 +1,1 @@
+"""From model scores to triples."""

@@ -1,0 +1,39 @@
+"""The one import of Keras 2 (tf_keras); every other module takes Keras and TensorFlow from here.
+
+tensorflow-text and tf-models-official decide which Keras they build on when they are imported, so the switch has to
+be set first. Users may have imported tensorflow already: that is fine as long as `tf.keras` was not touched.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import tensorflow as tf
+import tf_keras as keras
+
+from kerasbert.errors import UsageError
+
+if os.environ["TF_USE_LEGACY_KERAS"] not in ("1", "true", "True"):
+    raise UsageError(
+        f"TF_USE_LEGACY_KERAS is {os.environ['TF_USE_LEGACY_KERAS']!r}, so TensorFlow would hand out Keras 3",
+        hint="set TF_USE_LEGACY_KERAS=1, or leave it unset, before Python starts",
+    )
+
+__all__ = ["keras", "require_keras2", "tf"]
+
+
+def require_keras2(thing: object, what: str) -> None:
+    """Refuses an object of Keras 3 where one of Keras 2 is needed.
+
+    Raises:
+      UsageError: the object's class comes from the `keras` package of Keras 3.
+    """
+    module = type(thing).__module__
+    if module == "keras" or module.startswith("keras."):
+        raise UsageError(
+            f"{what} is a Keras 3 object ({module}.{type(thing).__name__}); kerasbert works with Keras 2",
+            hint="build it with tf_keras, or take keras from kerasbert.keras",
+        )

@@ -1,0 +1,1 @@
+"""From annotated sentences to trained weights."""
