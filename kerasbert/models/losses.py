@@ -1,0 +1,72 @@
+"""Losses as (sum, count) pairs, so that their mean over a global batch does not depend on how replicas share it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kerasbert.keras import tf
+
+IGNORED_LABEL = -1
+"""Token label of a position that counts in no loss and no metric: special tokens and padding of the native input."""
+
+
+class LossTerm(NamedTuple):
+    """One term of a loss: `weight * total / count`, both summed over every replica first.
+
+    Attributes:
+      total: float32 scalar, the sum over this replica's examples.
+      count: float32 scalar, what to divide by, this replica's share; None keeps the sum.
+      weight: factor of the term in the whole loss.
+    """
+
+    total: tf.Tensor
+    count: tf.Tensor | None
+    weight: float = 1.0
+
+
+def multilabel_term(logits: tf.Tensor, labels: tf.Tensor, weight: float = 1.0) -> LossTerm:
+    """Sigmoid cross-entropy summed over predicates, mean over sentences (the original's first stage).
+
+    Args:
+      logits: float [batch, predicates].
+      labels: 0 or 1, [batch, predicates].
+      weight: factor in the whole loss.
+    """
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(
+        logits=tf.cast(logits, tf.float32), labels=tf.cast(labels, tf.float32)
+    )
+    return LossTerm(tf.reduce_sum(losses), tf.cast(tf.shape(logits)[0], tf.float32), weight)
+
+
+def token_mean_term(logits: tf.Tensor, labels: tf.Tensor) -> LossTerm:
+    """Softmax cross-entropy, mean over the labelled tokens of the batch (the native second stage).
+
+    Args:
+      logits: float [batch, length, labels].
+      labels: int [batch, length], IGNORED_LABEL where nothing is to be predicted.
+    """
+    counted = tf.not_equal(labels, IGNORED_LABEL)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        logits=tf.cast(logits, tf.float32), labels=tf.maximum(labels, 0)
+    )
+    losses = tf.where(counted, losses, 0.0)
+    return LossTerm(tf.reduce_sum(losses), tf.reduce_sum(tf.cast(counted, tf.float32)))
+
+
+def token_sum_term(logits: tf.Tensor, labels: tf.Tensor) -> LossTerm:
+    """Softmax cross-entropy summed over batch and positions, padding included (the original's second stage)."""
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(logits=tf.cast(logits, tf.float32), labels=labels)
+    return LossTerm(tf.reduce_sum(losses), None)
+
+
+def combine(terms: list[LossTerm]) -> tf.Tensor:
+    """The replica's share of the loss: summed over replicas, it is the loss of the global batch."""
+    context = tf.distribute.get_replica_context()
+    loss = tf.constant(0.0)
+    for total, count, weight in terms:
+        if count is not None:
+            if context is not None and context.num_replicas_in_sync > 1:
+                count = context.all_reduce(tf.distribute.ReduceOp.SUM, count)
+            total = tf.math.divide_no_nan(total, count)
+        loss += weight * total
+    return loss

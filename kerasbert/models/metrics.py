@@ -1,0 +1,34 @@
+"""Streaming precision, recall and F1 from counts, summed correctly over replicas and uneven batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kerasbert.keras import keras, tf
+
+
+class F1Score(keras.metrics.Metric):
+    """Micro-averaged F1 of the positive decisions seen so far."""
+
+    def __init__(self, name: str = "f1", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self._correct = self.add_weight(name="correct", initializer="zeros")
+        self._predicted = self.add_weight(name="predicted", initializer="zeros")
+        self._actual = self.add_weight(name="actual", initializer="zeros")
+
+    def update_state(self, actual: tf.Tensor, predicted: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
+        """Adds decisions.
+
+        Args:
+          actual, predicted: integer tensors of one shape; 0 is "nothing here", equal positive values agree.
+          sample_weight: unused; positions that must not count are 0 in both.
+        """
+        positive = tf.not_equal(actual, 0)
+        claimed = tf.not_equal(predicted, 0)
+        agreed = tf.logical_and(tf.equal(actual, predicted), positive)
+        self._correct.assign_add(tf.reduce_sum(tf.cast(agreed, tf.float32)))
+        self._predicted.assign_add(tf.reduce_sum(tf.cast(claimed, tf.float32)))
+        self._actual.assign_add(tf.reduce_sum(tf.cast(positive, tf.float32)))
+
+    def result(self) -> tf.Tensor:
+        return tf.math.divide_no_nan(2.0 * self._correct, self._predicted + self._actual)

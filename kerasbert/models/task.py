@@ -1,0 +1,87 @@
+"""What the models have in common: an encoder, heads with stable weight names, and a loss free of replica counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kerasbert.keras import keras, tf
+from kerasbert.models.encoder import EncoderConfig, build_encoder
+from kerasbert.models.losses import LossTerm, combine
+
+INPUT_NAMES = ("input_ids", "input_mask", "segment_ids")
+
+
+class ExtractionModel(keras.Model):
+    """Base of the trainable models: BERT encoder, heads on it, compiled without a Keras loss.
+
+    Subclasses add their heads, `call` and `loss_terms`. Inputs are dictionaries of int32 [batch, length] tensors
+    named `input_ids`, `input_mask` (1 for tokens, 0 for padding) and `segment_ids`.
+
+    Args:
+      encoder: shape of the encoder, or the dictionary form of it that `get_config` returns.
+    """
+
+    def __init__(self, encoder: EncoderConfig | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.encoder_config = encoder if isinstance(encoder, EncoderConfig) else EncoderConfig(**encoder)
+        self.encoder = build_encoder(self.encoder_config)
+        self._loss_tracker = keras.metrics.Mean(name="loss")
+
+    def encode(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Hidden states [batch, length, hidden] and the pooled first token [batch, hidden]."""
+        sequence, pooled = self.encoder([inputs[name] for name in INPUT_NAMES], training=training)
+        return sequence, pooled
+
+    def loss_terms(self, labels: Any, outputs: Any) -> list[LossTerm]:
+        """The terms of the loss for one replica's part of a batch."""
+        raise NotImplementedError
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> tf.Tensor:
+        """The replica's share of the loss; Keras sums gradients over replicas."""
+        loss = combine(self.loss_terms(y, y_pred))
+        context = tf.distribute.get_replica_context()
+        replicas = context.num_replicas_in_sync if context is not None else 1
+        # The tracker averages over replicas, the share is to be summed.
+        self._loss_tracker.update_state(loss * tf.cast(replicas, tf.float32))
+        return loss
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The loss tracker and the metrics of the model; Keras resets them at the start of an epoch."""
+        return [self._loss_tracker, *self.task_metrics]
+
+    @property
+    def task_metrics(self) -> list[keras.metrics.Metric]:
+        """The metrics that a subclass updates in `compute_metrics`."""
+        return []
+
+    def named_weights(self) -> dict[str, tf.Variable]:
+        """Every weight under a name that does not change from process to process.
+
+        Encoder weights read `encoder/...`, head weights `<head>/kernel` and `<head>/bias`.
+        """
+        named = {f"encoder/{weight.name.removesuffix(':0')}": weight for weight in self.encoder.weights}
+        for layer in self.heads:
+            for weight in layer.weights:
+                named[f"{layer.name}/{weight.name.removesuffix(':0').rsplit('/', 1)[-1]}"] = weight
+        return named
+
+    @property
+    def heads(self) -> list[keras.layers.Layer]:
+        """The layers on top of the encoder that hold weights."""
+        return [x for x in self.layers if x is not self.encoder and isinstance(x, keras.layers.Dense)]
+
+    def build_weights(self) -> None:
+        """Creates the head weights by one call on a single token."""
+        token = tf.zeros([1, 1], tf.int32)
+        self(dict.fromkeys(INPUT_NAMES, token))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"encoder": self.encoder_config.to_dict(), "name": self.name}
+
+
+def head(units: int, name: str, stddev: float) -> keras.layers.Dense:
+    """A linear output layer in float32, whatever the compute dtype."""
+    return keras.layers.Dense(
+        units, name=name, kernel_initializer=keras.initializers.TruncatedNormal(stddev=stddev), dtype="float32"
+    )
