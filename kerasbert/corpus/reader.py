@@ -1,0 +1,305 @@
+"""Annotated sentences and plain texts from files, and back to files."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from kerasbert.corpus.lines import Line, Row, decoded_lines, json_rows, kind, open_bytes, parse_json, parsed, unusable
+from kerasbert.corpus.rejects import Rejects
+from kerasbert.corpus.schemas import name_problem
+from kerasbert.corpus.slots import flatten_item
+from kerasbert.errors import InputError
+from kerasbert.files import atomic_write, require_file
+from kerasbert.schema import Schema, Sentence, Span, Triple
+
+_WHAT = "a corpus"
+_JSON_NAMES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+_LOG = logging.getLogger(__name__)
+
+
+class _Unusable(Exception):
+    """Why a row or a triple cannot be used."""
+
+
+def read_corpus(path: str | Path, schema: Schema | None = None, rejects: Rejects | None = None) -> Iterator[Sentence]:
+    """Streams the sentences of a corpus file, UTF-8, gzip or not.
+
+    Each row is a JSON object with a ``text``: one a line, or the elements of one JSON array. Its triples are
+
+    - ``spo_list`` of DuIE 1.0 (objects are strings) or DuIE 2.0 (objects of several slots, which become one triple a
+      slot, see `kerasbert.corpus.slots`), with ``subject_span``, ``object_span`` and ``confidence`` where they are
+      given, as in this package's own output; or
+    - ``triple_list`` of ``[subject, predicate, object]``, as in WebNLG; or
+    - absent, as in a test file: the sentence is not annotated and has no triples.
+
+    Other keys, such as ``postag``, are not read. A row that cannot be used is left out; in a row that can, a triple
+    that cannot is left out alone. Argument types are kept as annotated, whatever the schema says.
+
+    Args:
+      path: the file.
+      schema: when given, triples of other predicates cannot be used.
+      rejects: takes what is left out, and counts; one object per file. Without it the first such row or triple is an
+        error, so nothing is ever left out silently.
+
+    Raises:
+      InputError: the file cannot be read, or is a broken JSON array; at once where there is no such file, otherwise
+        when the reading comes to it.
+    """
+    account = _account(path, rejects)
+    rows = json_rows(path, _WHAT)
+    return _sentences(rows, schema, account)
+
+
+def load_corpus(
+    path: str | Path,
+    schema: Schema | None = None,
+    rejects_path: str | Path | None = None,
+    rejects: Rejects | None = None,
+) -> list[Sentence]:
+    """Reads a whole corpus file; what `read_corpus` leaves out is kept in a file and announced by a log warning.
+
+    Args:
+      path, schema: as for `read_corpus`.
+      rejects_path: where the rows left out go, as JSON lines; written only when there are any. An earlier rejects
+        file of the same corpus is replaced.
+      rejects: takes the account for the caller.
+
+    Raises:
+      InputError: as for `read_corpus`; no row is usable; or something else stands under `rejects_path`.
+    """
+    rejects = rejects if rejects is not None else Rejects()
+    rows = read_corpus(path, schema, rejects)
+    if rejects_path is not None:
+        rejects.require_replaceable(rejects_path)
+    sentences = list(rows)
+    if rejects_path is not None:
+        rejects.write(rejects_path)
+    if not sentences and not rejects.items:
+        raise InputError("holds no row; a corpus is expected", path=path, hint="check that the file is the right one")
+    if not sentences:
+        first = rejects.items[0]
+        raise InputError(
+            f"no row is usable; the first of {rejects.rejected_rows}: {first.reason}",
+            path=path,
+            line=first.line,
+            hint='a row is one JSON object with a "text" (and "spo_list" or "triple_list"), in UTF-8',
+        )
+    if rejects.items:
+        _LOG.warning("%s", rejects.summary() + (f"; see {rejects_path}" if rejects_path is not None else ""))
+    return sentences
+
+
+def read_texts(source: str | Path | IO[Any], rejects: Rejects | None = None) -> Iterator[Sentence]:
+    """Streams texts to extract from, as sentences without triples that know their line.
+
+    One text a line. A line that is a JSON object with a string "text" gives that text; otherwise, in a file whose
+    name ends in .json or .jsonl (also with .gz) it cannot be used, and elsewhere the line itself is the text, white
+    space included, without the carriage return of a Windows line end. A .json file may also be one JSON array of such
+    objects. Blank lines are skipped and counted. A text of white space alone or with a NUL character, and bytes that
+    are not UTF-8, cannot be used.
+
+    Args:
+      source: the file, or an open file; the bytes under a text file are read where it has them.
+      rejects: as for `read_corpus`.
+
+    Raises:
+      InputError: as for `read_corpus`.
+    """
+    if isinstance(source, str | Path):
+        account = _account(source, rejects)
+        if str(source).lower().endswith(_JSON_NAMES):
+            return _sentences(json_rows(source, "texts"), None, account, annotated=False)
+        return _texts(_lines_of(source), account)
+    name = getattr(source, "name", None)
+    account = rejects if rejects is not None else Rejects(strict=True)
+    account.begin(name if isinstance(name, str) else "<stream>")
+    lines = decoded_lines(getattr(source, "buffer", source))
+    if str(account.path).lower().endswith(_JSON_NAMES):
+        return _sentences(parsed(lines), None, account, annotated=False)
+    return _texts(lines, account)
+
+
+def write_corpus(path: str | Path, sentences: Iterable[Sentence]) -> None:
+    """Writes sentences as DuIE JSON lines, atomically; `read_corpus` reads them back.
+
+    Raises:
+      InputError: a string that is not text (half of a surrogate pair), or the file cannot be written.
+    """
+    with atomic_write(path) as handle:
+        for sentence in sentences:
+            try:
+                handle.write(json.dumps(sentence.to_dict(), ensure_ascii=False) + "\n")
+            except UnicodeEncodeError as error:
+                raise InputError(
+                    f"cannot hold the sentence of line {sentence.line}: {unusable(error.object)}", path=path
+                ) from error
+
+
+def _account(path: str | Path, rejects: Rejects | None) -> Rejects:
+    require_file(path, _WHAT)
+    account = rejects if rejects is not None else Rejects(strict=True)
+    account.begin(path)
+    return account
+
+
+def _lines_of(path: str | Path) -> Iterator[Line]:
+    with open_bytes(path, "texts") as handle:
+        yield from decoded_lines(handle)
+
+
+def _texts(lines: Iterable[Line], rejects: Rejects) -> Iterator[Sentence]:
+    for line in lines:
+        rejects.rows += 1
+        if not line.text.strip():
+            rejects.blank += 1
+            continue
+        try:
+            if line.problem is not None:
+                raise _Unusable(line.problem)
+            sentence = Sentence(_text(_plain_or_json(line.text)), (), line.number)
+        except _Unusable as error:
+            rejects.add(line.number, str(error), line.text)
+            continue
+        rejects.used += 1
+        yield sentence
+
+
+def _plain_or_json(line: str) -> str:
+    if line.lstrip().startswith("{"):
+        try:
+            value = parse_json(line)
+        except ValueError:
+            value = None
+        if isinstance(value, dict) and isinstance(value.get("text"), str):
+            return str(value["text"])
+    return line.removesuffix("\r")
+
+
+def _sentences(
+    rows: Iterable[Row], schema: Schema | None, rejects: Rejects, annotated: bool = True
+) -> Iterator[Sentence]:
+    for row in rows:
+        rejects.rows += 1
+        if not row.raw:
+            rejects.blank += 1
+            continue
+        try:
+            text, items = _row(row, annotated)
+        except _Unusable as error:
+            rejects.add(row.line, str(error), row.raw)
+            continue
+        triples: list[Triple] = []
+        for i, item in enumerate(items):
+            try:
+                parts = flatten_item(_item(item))
+            except (_Unusable, ValueError) as error:
+                rejects.add(row.line, str(error), row.raw, i)
+                continue
+            for part in parts:
+                try:
+                    triples.append(_triple(part, text, schema))
+                except _Unusable as error:
+                    rejects.add(row.line, str(error), row.raw, i)
+        rejects.used += 1
+        yield Sentence(text, tuple(triples), row.line)
+
+
+def _row(row: Row, annotated: bool) -> tuple[str, list[Any]]:
+    if row.problem is not None:
+        raise _Unusable(row.problem)
+    if not isinstance(row.value, dict):
+        raise _Unusable(f"{kind(row.value)} where an object with a 'text' is expected")
+    if "text" not in row.value:
+        raise _Unusable("no 'text'")
+    text = _text(row.value["text"])
+    keys = [key for key in ("spo_list", "triple_list") if key in row.value] if annotated else []
+    if len(keys) == 2:
+        raise _Unusable("both 'spo_list' and 'triple_list'; one of them is expected")
+    items = row.value[keys[0]] if keys else []
+    if not isinstance(items, list):
+        raise _Unusable(f"{keys[0]!r} is {kind(items)}; a list is expected")
+    return text, items
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _Unusable(f"'text' is {kind(value)}; a string is expected")
+    if not value.strip():
+        raise _Unusable("'text' is empty")
+    if problem := unusable(value):
+        raise _Unusable(f"'text' {problem}")
+    return value
+
+
+def _item(item: Any) -> dict[str, Any]:
+    if isinstance(item, list):
+        if len(item) != 3:
+            raise _Unusable(f"a triple of {len(item)} parts; [subject, predicate, object] is expected")
+        return dict(zip(("subject", "predicate", "object"), item, strict=True))
+    if not isinstance(item, dict):
+        raise _Unusable(f"a triple is {kind(item)}; an object or a list is expected")
+    _string(item, "predicate")
+    return item
+
+
+def _triple(item: dict[str, Any], text: str, schema: Schema | None) -> Triple:
+    subject, predicate, object_ = (_string(item, key) for key in ("subject", "predicate", "object"))
+    if problem := name_problem(predicate):
+        raise _Unusable(f"the predicate {problem}")
+    if schema is not None and predicate not in schema:
+        raise _Unusable(f"the predicate {_clip(predicate)} is not in the schema")
+    return Triple(
+        subject,
+        predicate,
+        object_,
+        _string(item, "subject_type", ""),
+        _string(item, "object_type", ""),
+        _span(item, "subject", text),
+        _span(item, "object", text),
+        _confidence(item.get("confidence")),
+    )
+
+
+def _string(item: dict[str, Any], key: str, default: str | None = None) -> str:
+    value = item.get(key, default)
+    if key not in item and default is None:
+        raise _Unusable(f"a triple has no {key!r}")
+    if not isinstance(value, str):
+        raise _Unusable(f"a triple's {key!r} is {kind(value)}; a string is expected")
+    if default is None and not value.strip():
+        raise _Unusable(f"a triple's {key!r} is empty")
+    if problem := unusable(value):
+        raise _Unusable(f"a triple's {key!r} {problem}")
+    return value
+
+
+def _span(item: dict[str, Any], role: str, text: str) -> Span | None:
+    value = item.get(f"{role}_span")
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2 or not all(type(offset) is int for offset in value):
+        raise _Unusable(f"a triple's '{role}_span' is not [start, end] in characters")
+    start, end = value
+    if not 0 <= start < end <= len(text):
+        raise _Unusable(f"a triple's '{role}_span' lies outside the text")
+    if text[start:end] != item[role]:
+        raise _Unusable(f"a triple's '{role}_span' covers another string than its {role}")
+    return Span(start, end)
+
+
+def _confidence(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Unusable(f"a triple's 'confidence' is {kind(value)}; a number is expected")
+    if not 0 <= value <= 1:
+        raise _Unusable("a triple's 'confidence' is not between 0 and 1")
+    return float(value)
+
+
+def _clip(text: str, width: int = 40) -> str:
+    return repr(text if len(text) <= width else text[:width] + "...")
