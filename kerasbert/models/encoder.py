@@ -136,11 +136,11 @@ def _checked(cls: type[EncoderConfig], values: dict[str, Any], path: str | Path)
     for field in fields(cls):
         if field.name not in values:
             continue
-        value = values[field.name]
+        value: Any = values[field.name]
         wanted: tuple[type, ...] = {"int": (int,), "float": (int, float), "str": (str,)}[str(field.type)]
         if isinstance(value, bool) or not isinstance(value, wanted):
             raise InputError(f"{field.name} is {value!r}, not of type {field.type}", path=path)
-        if field.type == "int" and value < 1:
+        if isinstance(value, int) and value < 1:
             raise InputError(f"{field.name} is {value}; it must be positive", path=path)
     try:
         return cls(**values)

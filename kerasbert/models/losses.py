@@ -1,4 +1,4 @@
-"""Losses as (sum, count) pairs, so that their mean over a global batch does not depend on how replicas share it."""
+"""Losses as (sum, divisor) pairs, so that their mean over a global batch does not depend on how replicas share it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ IGNORED_LABEL = -1
 
 
 class LossTerm(NamedTuple):
-    """One term of a loss: `weight * total / count`, both summed over every replica first.
+    """One term of a loss: `weight * total / divisor`, both summed over every replica first.
 
     Attributes:
       total: float32 scalar, the sum over this replica's examples.
-      count: float32 scalar, what to divide by, this replica's share; None keeps the sum.
+      divisor: float32 scalar, what to divide by, this replica's share; None keeps the sum.
       weight: factor of the term in the whole loss.
     """
 
     total: tf.Tensor
-    count: tf.Tensor | None
+    divisor: tf.Tensor | None
     weight: float = 1.0
 
 
@@ -63,10 +63,10 @@ def combine(terms: list[LossTerm]) -> tf.Tensor:
     """The replica's share of the loss: summed over replicas, it is the loss of the global batch."""
     context = tf.distribute.get_replica_context()
     loss = tf.constant(0.0)
-    for total, count, weight in terms:
-        if count is not None:
+    for total, divisor, weight in terms:
+        if divisor is not None:
             if context is not None and context.num_replicas_in_sync > 1:
-                count = context.all_reduce(tf.distribute.ReduceOp.SUM, count)
-            total = tf.math.divide_no_nan(total, count)
+                divisor = context.all_reduce(tf.distribute.ReduceOp.SUM, divisor)
+            total = tf.math.divide_no_nan(total, divisor)
         loss += weight * total
     return loss

@@ -67,6 +67,8 @@ class SequenceLabeler(ExtractionModel):
         self.num_predicates = num_predicates
         self.form = form
         self.labels = BIO_LABELS if form == "native" else LEGACY_LABELS
+        # Only the legacy form reads the pooled output.
+        self.encoder.get_layer("pooler_transform").trainable = form == "legacy"
         self.dropout = keras.layers.Dropout(dropout)
         stddev = self.encoder_config.initializer_range
         self.token_head = head(len(self.labels), "token_head", stddev)

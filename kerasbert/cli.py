@@ -1,0 +1,255 @@
+"""The command line: thin commands over plain functions, and the only room that opens `migration`.
+
+TensorFlow is imported inside the commands that need it, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kerasbert.errors import KerasbertError, UsageError
+
+if TYPE_CHECKING:
+    from kerasbert.models.task import ExtractionModel
+
+app = typer.Typer(
+    name="kerasbert",
+    help="Relation extraction with BERT: text in, subject-predicate-object triples out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines in place of a table.")]
+
+
+@app.command()
+def demo(
+    texts: Annotated[list[str] | None, typer.Argument(help="Sentences to extract from.", show_default=False)] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory for the training.")] = Path("runs/demo"),
+) -> None:
+    """Train both stages on the embedded sample corpus and extract triples, in under three minutes."""
+    from kerasbert.demo import SENTENCES, run_demo
+    from kerasbert.rendering import print_reports, print_triples
+    from migration.pretrained import write_random_checkpoint
+
+    result = run_demo(output, _initialize, write_random_checkpoint, _say)
+    _say("\nHeld-out part of the sample corpus (names that training never saw):")
+    print_reports(result.reports)
+    chosen = list(texts or SENTENCES)
+    for text, triples in zip(chosen, result.extractor.extract(chosen), strict=True):
+        print_triples(text, triples)
+    _say(f'\nMore sentences: kerasbert extract {result.files}/training "..."')
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="predicate, labeling, or pipeline for both.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Settings, as in labeling.epochs=3.", show_default=False),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output directory.")] = ...,  # type: ignore[assignment]
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML file with settings.")] = None,
+    train_file: Annotated[str | None, typer.Option("--train", help="Sentences to learn from: data.train.")] = None,
+    dev_file: Annotated[str | None, typer.Option("--dev", help="Sentences to evaluate on: data.dev.")] = None,
+    schema: Annotated[str | None, typer.Option("--schema", help="The predicates: data.schema.")] = None,
+    init: Annotated[str | None, typer.Option("--init", help="Pretrained BERT checkpoint: model.init.")] = None,
+    json_output: Json = False,
+) -> None:
+    """Train on annotated sentences; the same command again goes on where an interrupted training stopped."""
+    from kerasbert.training.config import load_config
+
+    short = {"data.train": train_file, "data.dev": dev_file, "data.schema": schema, "model.init": init}
+    # JSON strings are YAML too, and keep a path like "no" or "1e3" a string.
+    settings = [f"{key}={json.dumps(value)}" for key, value in short.items() if value is not None]
+    resolved = load_config(config, [*settings, *(overrides or [])])
+    from kerasbert.recipes import train as run
+    from kerasbert.rendering import print_reports
+
+    result = run(recipe, resolved, output, _initialize, _say)
+    if json_output:
+        dev = result.dev.to_dict() if result.dev else None
+        print(json.dumps({"bundle": str(result.directory / "bundle"), "dev": dev}, ensure_ascii=False))  # noqa: T201
+        return
+    if result.dev:
+        print_reports({"triples": result.dev})
+    _say(f"The model is in {result.directory}/bundle")
+
+
+@app.command()
+def extract(
+    model: Annotated[Path, typer.Argument(help="Directory of a trained model.")],
+    texts: Annotated[list[str] | None, typer.Argument(help="Sentences to extract from.", show_default=False)] = None,
+    input_file: Annotated[
+        str | None, typer.Option("--input", "-i", help="File of texts or JSON lines with a text; - for stdin.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File for JSON lines, in the order of the input.")
+    ] = None,
+    rejects: Annotated[
+        Path | None, typer.Option("--rejects", help="File for lines that cannot be used [OUTPUT.rejects.jsonl].")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Probability a predicate needs.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an output file that is there already.")] = False,
+    json_output: Json = False,
+) -> None:
+    """Extract triples from sentences, a file, or standard input."""
+    if bool(texts) == (input_file is not None):
+        raise UsageError("give either sentences or --input FILE", hint='for instance: kerasbert extract MODEL "..."')
+    for path in (output, rejects):
+        if path is not None and path.exists() and not force:
+            raise UsageError("is there already", path=path, hint="add --force to replace it")
+    from kerasbert.extraction.extractor import Extractor
+    from kerasbert.extraction.stream import extract_file
+    from kerasbert.rendering import print_triples
+
+    extractor = Extractor.load(model, threshold)
+    if texts:
+        for text, triples in zip(texts, extractor.extract(list(texts)), strict=True):
+            if json_output or output:
+                line = json.dumps({"text": text, "spo_list": [t.to_dict() for t in triples]}, ensure_ascii=False)
+                print(line)  # noqa: T201
+            else:
+                print_triples(text, triples)
+        return
+    source: Any = sys.stdin if input_file == "-" else input_file
+    account = extract_file(extractor, source, output or sys.stdout, rejects)
+    _say(account)
+
+
+@app.command()
+def evaluate(
+    gold: Annotated[Path, typer.Argument(help="Annotated sentences.")],
+    predicted: Annotated[Path | None, typer.Argument(help="Predictions for them: JSON lines or a zip.")] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", "-m", help="Score this trained model in their place.")
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="official1, official2 (DuIE 1.0 and 2.0) or strict.")] = "official1",
+    level: Annotated[str, typer.Option(help="What strict compares: string, types or offsets.")] = "string",
+    alias: Annotated[Path | None, typer.Option(help="TSV of other names.")] = None,
+    location: Annotated[Path | None, typer.Option(help="TSV of accepted places (official1).")] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the table to this CSV file.")] = None,
+    json_output: Json = False,
+) -> None:
+    """Score predictions, or a model, against annotated sentences."""
+    from kerasbert.evaluation.evaluate import evaluate_files
+    from kerasbert.evaluation.report import write_report_csv
+    from kerasbert.rendering import print_reports
+
+    if (predicted is None) == (model is None):
+        raise UsageError("give either a file of predictions or --model DIR")
+    if model is not None:
+        from kerasbert.corpus.reader import load_corpus
+        from kerasbert.extraction.assess import evaluate_pipeline
+        from kerasbert.extraction.pipeline import Pipeline
+
+        pipeline = Pipeline.load(model)
+        reports = evaluate_pipeline(pipeline, load_corpus(gold, pipeline.bundle.schema))
+    else:
+        assert predicted is not None
+        reports = {
+            "triples": evaluate_files(gold, predicted, protocol, alias, location, level=level)  # type: ignore[arg-type]
+        }
+    if csv_file is not None:
+        write_report_csv(reports.get("triples") or next(iter(reports.values())), csv_file)
+    if json_output:
+        print(json.dumps({name: r.to_dict() for name, r in reports.items()}, ensure_ascii=False))  # noqa: T201
+    else:
+        print_reports(reports, predicates=True)
+
+
+@app.command()
+def check(
+    corpus: Annotated[Path, typer.Argument(help="Annotated sentences.")],
+    dev: Annotated[Path | None, typer.Option("--dev", help="A second file to compare with.")] = None,
+    schema: Annotated[Path | None, typer.Option("--schema", help="The predicates and their argument types.")] = None,
+    vocab: Annotated[
+        Path | None, typer.Option("--vocab", help="Count lengths in the tokens of this vocabulary.")
+    ] = None,
+    rejects: Annotated[Path | None, typer.Option("--rejects", help="File for rows that cannot be used.")] = None,
+    json_output: Json = False,
+) -> None:
+    """Tell what a corpus holds and what is wrong with it, before training on it."""
+    from kerasbert.corpus.check import check_corpus, split_report
+    from kerasbert.corpus.reader import load_corpus
+    from kerasbert.corpus.rejects import Rejects
+    from kerasbert.corpus.report import render
+    from kerasbert.corpus.schemas import read_schema, schema_from_sentences
+
+    account = Rejects()
+    known = read_schema(schema) if schema is not None else None
+    sentences = load_corpus(corpus, known, rejects, account)
+    lengths = None
+    if vocab is not None:
+        from kerasbert.text.tokenizer import Tokenizer
+        from kerasbert.text.vocabulary import Vocabulary
+
+        tokenizer = Tokenizer(Vocabulary.load(vocab))
+
+        def lengths(texts: list[str]) -> list[int]:
+            splits = tokenizer.encode(texts).row_splits
+            return [int(b - a) for a, b in itertools.pairwise(splits)]
+
+    report = check_corpus(sentences, known or schema_from_sentences(sentences), lengths)
+    splits = split_report(sentences, load_corpus(dev, known)) if dev is not None else None
+    if json_output:
+        data = {
+            "corpus": report.to_dict(),
+            "rejected_rows": account.rejected_rows,
+            "rejected_triples": account.rejected_triples,
+            "splits": splits.to_dict() if splits else None,
+        }
+        print(json.dumps(data, ensure_ascii=False))  # noqa: T201
+        return
+    _say(account.summary())
+    _say(render(report))
+    if splits is not None:
+        _say(render(splits))
+
+
+def _initialize(model: ExtractionModel, path: Path) -> str:
+    from migration.checkpoint import initialize
+
+    return initialize(model, path).summary()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def main() -> None:
+    """Runs a command; problems of the user's input end with their message and exit code 1 or 2."""
+    run(app)
+
+
+def run(application: typer.Typer) -> None:
+    """Runs a Typer application under the project's rules for errors."""
+    # TensorFlow reports a missing GPU as an error of its own.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        application()
+    except KerasbertError as error:
+        _say(f"error: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _say("interrupted; the same command goes on where it stopped")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone, as in `kerasbert ... | head`.
+        sys.stderr.close()
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Where in a text do an annotated subject and object stand?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kerasbert.schema import Span, Triple
+
+
+def occurrences(text: str, mention: str) -> list[Span]:
+    """Every place where the mention stands, left to right; letter case is ignored where nothing fits exactly.
+
+    DuIE lower-cases some of its annotations, so that "chanda mushili" is to be found in "Chanda Mushili".
+    """
+    if not mention:
+        return []
+    found = list(_find_all(text, mention))
+    if found:
+        return found
+    lowered, wanted = text.lower(), mention.lower()
+    # A few letters change their length when lowered (U+0130): offsets would no longer be the text's own.
+    return list(_find_all(lowered, wanted)) if len(lowered) == len(text) else []
+
+
+def span_pairs(text: str, triple: Triple) -> list[tuple[Span, Span]]:
+    """Candidate places of a triple's two mentions, the preferred pair first.
+
+    Annotated offsets are taken as they are. Otherwise earlier subjects come first and, for each, the objects in the
+    order of the text, those that overlap the subject last.
+    """
+    subjects = [triple.subject_span] if triple.subject_span else occurrences(text, triple.subject)
+    objects = [triple.object_span] if triple.object_span else occurrences(text, triple.object)
+    pairs = [(s, o) for s in subjects for o in objects]
+    return sorted(pairs, key=lambda pair: overlap(*pair))
+
+
+def overlap(a: Span, b: Span) -> bool:
+    """Whether two spans share a character."""
+    return a.start < b.end and b.start < a.end
+
+
+def _find_all(text: str, mention: str) -> Iterator[Span]:
+    start = text.find(mention)
+    while start >= 0:
+        yield Span(start, start + len(mention))
+        start = text.find(mention, start + 1)

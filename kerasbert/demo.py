@@ -1,0 +1,104 @@
+"""The demonstration: the embedded sample corpus, a small random TF1 checkpoint, both stages, triples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasbert.corpus.reader import write_corpus
+from kerasbert.corpus.sample import sample_corpus, sample_vocabulary
+from kerasbert.evaluation.scores import EvaluationReport
+from kerasbert.extraction.assess import evaluate_pipeline
+from kerasbert.extraction.extractor import Extractor
+from kerasbert.extraction.pipeline import Pipeline
+from kerasbert.files import atomic_write, write_json
+from kerasbert.models.encoder import EncoderConfig
+from kerasbert.recipes import Initializer, train
+from kerasbert.training.config import (
+    DataConfig,
+    LabelingConfig,
+    ModelConfig,
+    OptimizerConfig,
+    RuntimeConfig,
+    StageConfig,
+    TrainingConfig,
+)
+
+SENTENCES = (
+    "《沉睡的钟楼》是一部悬疑电影，由顾砚舟执导，林知遥、Kolin Drevan主演",
+    "澜江县位于江南，面积1204平方公里，人口38.6万，邮政编码314500",
+    "陶砚，字子衡，号听雨山人，唐朝诗人",
+)
+"""What is extracted when no sentence is given; none of them is in the corpus."""
+
+SEED = 2019
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demonstration shows.
+
+    Attributes:
+      extractor: the trained model.
+      reports: scores on the held-out part, as `evaluate_pipeline` returns them.
+      files: where the material was written.
+    """
+
+    extractor: Extractor
+    reports: dict[str, EvaluationReport]
+    files: Path
+
+
+def run_demo(
+    directory: str | Path,
+    initialize: Initializer,
+    write_checkpoint: Callable[[Path, EncoderConfig, int], None],
+    announce: Callable[[str], None],
+) -> DemoResult:
+    """Trains both stages on the embedded sample and scores them on its held-out part.
+
+    Args:
+      directory: for the material, the training and the bundle; an earlier demonstration there is gone on with.
+      initialize: see `kerasbert.recipes.train`.
+      write_checkpoint: writes a random TF1 checkpoint.
+      announce: called with a line about each step.
+    """
+    directory = Path(directory)
+    material = directory / "material"
+    corpus = sample_corpus(SEED)
+    vocabulary = sample_vocabulary()
+    encoder = EncoderConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=128,
+        num_layers=2,
+        num_heads=4,
+        intermediate_size=512,
+        max_positions=256,
+    )
+    init = material / "init" / "bert_model.ckpt"
+    if not init.with_name(init.name + ".index").is_file():
+        announce(f"writing the sample corpus and a random TF1 checkpoint to {material}")
+        for name in ("train", "dev", "test"):
+            write_corpus(material / f"{name}.jsonl", getattr(corpus, name))
+        write_json(material / "schema.json", corpus.schema.to_dict())
+        with atomic_write(init.parent / "vocab.txt") as handle:
+            handle.writelines(token + "\n" for token in vocabulary)
+        write_json(init.parent / "bert_config.json", encoder.to_dict())
+        write_checkpoint(init, encoder, SEED)
+    config = TrainingConfig(
+        data=DataConfig(
+            train=str(material / "train.jsonl"),
+            dev=str(material / "dev.jsonl"),
+            schema=str(material / "schema.json"),
+            max_length=192,
+        ),
+        model=ModelConfig(init=str(init)),
+        predicate=StageConfig(epochs=6, batch_size=32, learning_rate=1e-3),
+        labeling=LabelingConfig(epochs=4, batch_size=32, learning_rate=1e-3),
+        optimizer=OptimizerConfig(),
+        runtime=RuntimeConfig(seed=SEED),
+    )
+    result = train("pipeline", config, directory / "training", initialize, announce)
+    pipeline = Pipeline.load(result.directory)
+    return DemoResult(Extractor(pipeline), evaluate_pipeline(pipeline, corpus.test), directory)

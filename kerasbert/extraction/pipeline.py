@@ -1,0 +1,164 @@
+"""The two-stage pipeline: which predicates, then where their subjects and objects are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from kerasbert.bundle import Bundle
+from kerasbert.errors import InputError
+from kerasbert.extraction.batching import run_batched
+from kerasbert.extraction.decode import Mention, Statement, mentions, statements, triples
+from kerasbert.keras import tf
+from kerasbert.models.inputs import classification_row, labeling_row, text_capacity
+from kerasbert.models.predicate_classifier import PredicateClassifier
+from kerasbert.models.sequence_labeler import SequenceLabeler
+from kerasbert.schema import Span, Triple
+from kerasbert.text.tokenizer import Tokenizer
+from kerasbert.text.windows import windows
+
+# Positions a batch: enough to keep the matrix products large, small enough to stay in a processor's cache.
+_BUDGET = 2048
+_INPUTS = {name: tf.TensorSpec([None, None], tf.int32) for name in ("input_ids", "input_mask", "segment_ids")}
+
+
+class Pipeline:
+    """Both stages of a bundle, ready to run on lists of texts.
+
+    Args:
+      bundle: with the models "predicate" and "labeling".
+      threshold: probability from which a predicate counts as stated; the bundle's by default.
+
+    Raises:
+      InputError: a stage is missing.
+    """
+
+    def __init__(self, bundle: Bundle, threshold: float | None = None) -> None:
+        missing = [stage for stage in ("predicate", "labeling") if stage not in bundle.models]
+        if missing:
+            raise InputError(
+                f"the bundle holds no {' and no '.join(missing)} model",
+                hint="train the missing stage, or both with `kerasbert train pipeline`",
+            )
+        self.bundle = bundle
+        self.threshold = bundle.settings["threshold"] if threshold is None else threshold
+        self.tokenizer = Tokenizer(bundle.vocabulary, bundle.lower_case)
+        self._predicates = {predicate.name: predicate for predicate in bundle.schema}
+        classifier, labeler = bundle.models["predicate"], bundle.models["labeling"]
+        assert isinstance(classifier, PredicateClassifier) and isinstance(labeler, SequenceLabeler)
+        self._labels = labeler.labels
+        self._form = labeler.form
+        self._max_length = int(bundle.settings["max_length"])
+        self._overlap = int(bundle.settings["overlap"])
+
+        @tf.function(input_signature=[_INPUTS])
+        def classify(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+            return tf.sigmoid(classifier(inputs, training=False))
+
+        @tf.function(input_signature=[_INPUTS])
+        def label(inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+            probabilities = tf.nn.softmax(labeler(inputs, training=False)["token_logits"])
+            return tf.argmax(probabilities, axis=-1, output_type=tf.int32), tf.reduce_max(probabilities, axis=-1)
+
+        self._classify, self._label = classify, label
+
+    @classmethod
+    def load(cls, directory: str | Path, threshold: float | None = None) -> Pipeline:
+        """Both stages of the bundle in a directory, or in the output directory of a training."""
+        return cls(Bundle.load(directory), threshold)
+
+    def predicate_scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Probability that a text states a predicate, float32 [texts, predicates]; the best window counts."""
+        parts = self._windows(texts, text_capacity(self._max_length, "native"))
+        return self._best_window(parts, self._first_stage(parts), len(texts))
+
+    def extract(self, texts: Sequence[str]) -> list[list[Triple]]:
+        """The triples of each text, in the order of the texts."""
+        parts = self._windows(texts, text_capacity(self._max_length, "native"))
+        scores = self._first_stage(parts)
+        if self._form == "legacy":
+            # The repeated predicate leaves room for half the text only, so the second stage has windows of its own.
+            by_text = self._best_window(parts, scores, len(texts))
+            parts = self._windows(texts, text_capacity(self._max_length, "legacy"))
+            scores = by_text[[part.text for part in parts]]
+        asked = [(n, int(index)) for n, row in enumerate(scores) for index in np.flatnonzero(row > self.threshold)]
+        found: list[list[Statement]] = [[] for _ in texts]
+        for (n, index), spotted in zip(asked, self._second_stage(parts, asked), strict=True):
+            found[parts[n].text] += statements(self.bundle.schema.names[index], float(scores[n, index]), spotted)
+        return [triples(text, items, self._predicates) for text, items in zip(texts, found, strict=True)]
+
+    def spans(self, texts: Sequence[str], asked: Sequence[tuple[int, str]]) -> list[list[Mention]]:
+        """The second stage alone: the mentions for given pairs of a text's index and a predicate."""
+        capacity = text_capacity(self._max_length, self._form)
+        parts = self._windows(texts, capacity)
+        of_text: dict[int, list[int]] = {}
+        for n, part in enumerate(parts):
+            of_text.setdefault(part.text, []).append(n)
+        pairs = [
+            (n, self.bundle.schema.index(name), k) for k, (i, name) in enumerate(asked) for n in of_text.get(i, [])
+        ]
+        found: list[list[Mention]] = [[] for _ in asked]
+        spotted = self._second_stage(parts, [(n, index) for n, index, _ in pairs])
+        for (_, _, k), mentioned in zip(pairs, spotted, strict=True):
+            found[k] += mentioned
+        return found
+
+    def _windows(self, texts: Sequence[str], capacity: int) -> list[_Window]:
+        encoded = self.tokenizer.encode(texts)
+        result = []
+        for n in range(len(texts)):
+            low, high = int(encoded.row_splits[n]), int(encoded.row_splits[n + 1])
+            for a, b in windows(high - low, capacity, min(self._overlap, capacity - 1)):
+                part = slice(low + a, low + b)
+                cut = (a > 0, low + b < high)
+                result.append(_Window(n, encoded.ids[part], encoded.starts[part], encoded.ends[part], cut))
+        return result
+
+    def _first_stage(self, parts: Sequence[_Window]) -> np.ndarray:
+        vocabulary = self.bundle.vocabulary
+        rows = [classification_row(part.ids, vocabulary.cls_id, vocabulary.sep_id) for part in parts]
+        outputs = run_batched(rows, _BUDGET, lambda inputs: (self._classify(_tensors(inputs)).numpy(),))
+        return np.asarray([output for (output,) in outputs], np.float32).reshape(len(parts), len(self.bundle.schema))
+
+    def _second_stage(self, parts: Sequence[_Window], asked: Sequence[tuple[int, int]]) -> list[list[Mention]]:
+        """The mentions for each (window, predicate) that is asked for."""
+        vocabulary, ids = self.bundle.vocabulary, self.bundle.predicate_ids
+        rows = [
+            labeling_row(parts[n].ids, ids[index], vocabulary.cls_id, vocabulary.sep_id, self._form, self._max_length)
+            for n, index in asked
+        ]
+        outputs = run_batched(rows, _BUDGET, lambda inputs: tuple(x.numpy() for x in self._label(_tensors(inputs))))
+        result = []
+        for (n, _), (labels, certainty) in zip(asked, outputs, strict=True):
+            part = parts[n]
+            names = [self._labels[i] for i in labels[1 : 1 + len(part.ids)]]
+            spotted = mentions(names, certainty[1 : 1 + len(part.ids)], part.starts, part.ends)
+            result.append([mention for mention in spotted if not part.cuts(mention.span)])
+        return result
+
+    @staticmethod
+    def _best_window(parts: Sequence[_Window], scores: np.ndarray, count: int) -> np.ndarray:
+        best = np.zeros((count, scores.shape[1]), np.float32)
+        np.maximum.at(best, [part.text for part in parts], scores)
+        return best
+
+
+class _Window(NamedTuple):
+    """A stretch of a text that fits a model's input; `cut` tells whether more text stands before and after it."""
+
+    text: int
+    ids: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+    cut: tuple[bool, bool]
+
+    def cuts(self, span: Span) -> bool:
+        """Whether a mention may go on outside: a neighbouring window then holds all of it."""
+        return (self.cut[0] and span.start <= self.starts[0]) or (self.cut[1] and span.end >= self.ends[-1])
+
+
+def _tensors(inputs: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
+    return {name: tf.convert_to_tensor(array) for name, array in inputs.items()}

@@ -1,0 +1,95 @@
+"""Extraction from a file or a stream to JSON lines, in constant memory."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from pathlib import Path
+from typing import IO, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from kerasbert.corpus.reader import read_texts
+from kerasbert.corpus.rejects import Rejects
+from kerasbert.extraction.extractor import Extractor
+from kerasbert.files import atomic_write
+
+
+def extract_file(
+    extractor: Extractor, source: str | Path | IO[Any], target: Path | IO[str], rejects_path: Path | None = None
+) -> str:
+    """Extracts from every text of a source and writes one DuIE-style JSON line each, in the order of the input.
+
+    Args:
+      extractor: the model.
+      source: see `kerasbert.corpus.reader.read_texts`.
+      target: a file, which appears when it is complete, or an open stream.
+      rejects_path: for the lines that cannot be used; by default beside a target file, under its name with
+        `.rejects.jsonl`.
+
+    Returns:
+      A line that says how many texts were read, how many were rejected, and the rate.
+    """
+    rejects = Rejects()
+    if rejects_path is None and isinstance(target, Path):
+        rejects_path = target.with_name(target.name + ".rejects.jsonl")
+    sentences, again = itertools.tee(read_texts(source, rejects))
+    total = _count_lines(source)
+    with contextlib.ExitStack() as stack:
+        handle = stack.enter_context(atomic_write(target)) if isinstance(target, Path) else target
+        progress = stack.enter_context(_progress(visible=isinstance(target, Path)))
+        task = progress.add_task("texts", total=total)
+        found = triples = 0
+        for sentence, items in zip(again, extractor.extract(s.text for s in sentences), strict=True):
+            line = {"text": sentence.text, "spo_list": [item.to_dict() for item in items]}
+            handle.write(json.dumps(line, ensure_ascii=False) + "\n")
+            found, triples = found + 1, triples + len(items)
+            progress.advance(task)
+        elapsed = progress.tasks[task].finished_time or progress.tasks[task].elapsed or 0.0
+    if rejects.items and rejects_path is not None:
+        rejects.write(rejects_path)
+    rate = f", {found / elapsed:.0f} texts/s" if elapsed else ""
+    summary = f"{found} texts, {triples} triples{rate}"
+    if rejects.items:
+        summary += f"; {rejects.summary()}" + (f"; kept with reasons in {rejects_path}" if rejects_path else "")
+    return summary
+
+
+class _Rate(ProgressColumn):
+    """Texts a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.0f}/s" if task.speed else "")
+
+
+def _progress(visible: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not visible,
+    )
+
+
+def _count_lines(source: str | Path | IO[Any]) -> int | None:
+    """Lines of a plain file, for the progress bar; None for a stream."""
+    if not isinstance(source, str | Path) or not Path(source).is_file():
+        return None
+    with Path(source).open("rb") as handle:
+        return sum(block.count(b"\n") for block in iter(lambda: handle.read(1 << 20), b""))

@@ -1,0 +1,75 @@
+"""Tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from kerasbert.evaluation.report import render_report
+from kerasbert.evaluation.scores import EvaluationReport
+from kerasbert.schema import Triple
+
+_TITLES = {
+    "predicates": "Stage one, predicates of a sentence",
+    "spans": "Stage two, spans given the predicates",
+    "triples": "Triples",
+}
+
+
+def print_reports(reports: Mapping[str, EvaluationReport], predicates: bool = False) -> None:
+    """Prints one line of scores a report, or with `predicates` each report whole."""
+    console = Console(highlight=False)
+    if predicates:
+        for name, report in reports.items():
+            console.print(f"[bold]{_TITLES.get(name, name)}[/bold]")
+            console.print(render_report(report), markup=False)
+        return
+    table = Table(box=None)
+    for heading in ("", "precision", "recall", "F1", "correct", "submitted", "gold"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for name, report in reports.items():
+        scores = report.overall
+        table.add_row(
+            _TITLES.get(name, name),
+            f"{scores.precision:.4f}",
+            f"{scores.recall:.4f}",
+            f"{scores.f1:.4f}",
+            str(scores.correct),
+            str(scores.submitted),
+            str(scores.gold),
+        )
+    console.print(table)
+
+
+def print_triples(text: str, triples: Sequence[Triple]) -> None:
+    """Prints a sentence and its triples with types, character offsets and confidence."""
+    console = Console(highlight=False)
+    console.print(f"\n{text}", markup=False)
+    if not triples:
+        console.print("  no triple found")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 2))
+    for heading in ("subject", "predicate", "object", "offsets", "confidence"):
+        table.add_column(heading, justify="right" if heading == "confidence" else "left")
+    for t in triples:
+        offsets = (
+            ""
+            if t.subject_span is None or t.object_span is None
+            else (f"{t.subject_span.start}-{t.subject_span.end} {t.object_span.start}-{t.object_span.end}")
+        )
+        table.add_row(
+            _typed(t.subject, t.subject_type),
+            t.predicate,
+            _typed(t.object, t.object_type),
+            offsets,
+            "" if t.confidence is None else f"{t.confidence:.3f}",
+        )
+    console.print(table)
+
+
+def _typed(name: str, kind: str) -> str:
+    from rich.markup import escape
+
+    return escape(name) + (f" [dim]{escape(kind)}[/dim]" if kind else "")

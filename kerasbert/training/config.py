@@ -1,0 +1,222 @@
+"""The configuration of a training: frozen dataclasses, a YAML file, and dotted overrides."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from kerasbert.errors import UsageError
+from kerasbert.files import require_file
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which sentences to learn from.
+
+    Attributes:
+      train, dev: DuIE JSON lines; without `dev` nothing is evaluated during training.
+      schema: the predicates; without it they are taken from the training sentences.
+      max_length: longest input in tokens, special tokens included; longer texts become overlapping windows.
+      overlap: tokens that neighbouring windows share.
+    """
+
+    train: str = ""
+    dev: str = ""
+    schema: str = ""
+    max_length: int = 256
+    overlap: int = 64
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What to start from.
+
+    Attributes:
+      init: a pretrained checkpoint: a TF1 prefix, the unpacked folder, or a Hugging Face folder.
+      bert_config, vocab: by default the files of that name beside the checkpoint.
+      lower_case: whether the vocabulary is lower-cased (also strips accents).
+      dropout: probability of dropping a unit before a head.
+    """
+
+    init: str = ""
+    bert_config: str = ""
+    vocab: str = ""
+    lower_case: bool = True
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """How long and how fast one model is trained.
+
+    Attributes:
+      epochs: passes over its examples.
+      batch_size: sentences a step, over all replicas together.
+      learning_rate: the peak of the schedule.
+    """
+
+    epochs: float = 6.0
+    batch_size: int = 32
+    learning_rate: float = 3e-5
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """BERT's Adam.
+
+    Attributes:
+      warmup: share of the steps in which the learning rate rises.
+      weight_decay: decoupled decay of all weights but biases and layer normalisation.
+      bias_correction: whether Adam's moments are scaled up early on (TF1 BERT did not).
+      clip_norm: largest global norm of the gradients.
+    """
+
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    bias_correction: bool = True
+    clip_norm: float = 1.0
+
+
+@dataclass(frozen=True)
+class LabelingConfig(StageConfig):
+    """The second stage.
+
+    Attributes:
+      form: "native" asks for a predicate with one token, "legacy" repeats it once per text token as the original did.
+    """
+
+    epochs: float = 9.0
+    form: Literal["native", "legacy"] = "native"
+
+
+@dataclass(frozen=True)
+class RuntimeConfig:
+    """How the machine is used.
+
+    Attributes:
+      seed: of the head initialisation, the data order and dropout.
+      precision: float32, mixed_float16 (GPUs with tensor cores) or mixed_bfloat16 (TPUs, new CPUs and GPUs).
+      devices: auto, cpu, gpu, mirrored (all GPUs), multiworker (a cluster in TF_CONFIG) or tpu.
+      checkpoint_steps: steps between two saved states; an interrupted training goes on from the last one.
+      deterministic: whether TensorFlow must use deterministic kernels.
+    """
+
+    seed: int = 2019
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    devices: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = "auto"
+    checkpoint_steps: int = 200
+    deterministic: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that decides what a training computes."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    predicate: StageConfig = field(default_factory=StageConfig)
+    labeling: LabelingConfig = field(default_factory=LabelingConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as written to `config.yaml`."""
+        return dataclasses.asdict(self)
+
+
+def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> TrainingConfig:
+    """Reads a YAML file and applies `section.key=value` overrides, whose values are YAML too.
+
+    Raises:
+      InputError: the file cannot be read or is not YAML.
+      UsageError: an unknown section or key (with a suggestion), or a value of the wrong type or range.
+    """
+    import yaml
+
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = yaml.safe_load(require_file(path, "a YAML configuration").read_text(encoding="utf-8")) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UsageError(f"not YAML: {error}", path=path) from error
+        if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
+            raise UsageError("must hold sections with keys, as in 'data:\\n  train: FILE'", path=path)
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        section, dot, name = key.partition(".")
+        if not separator or not dot or not name:
+            raise UsageError(f"{override!r} is no override", hint="write section.key=value, as in labeling.epochs=3")
+        try:
+            values.setdefault(section, {})[name] = yaml.safe_load(text) if text else ""
+        except yaml.YAMLError as error:
+            raise UsageError(f"the value of {key} is not YAML: {text!r}") from error
+    return config_from_dict(values, path)
+
+
+def config_from_dict(values: dict[str, Any], path: str | Path | None = None) -> TrainingConfig:
+    """Builds and checks a configuration; see `load_config` for the errors."""
+    import dacite
+
+    for section, keys in values.items():
+        _require_known(section, [f.name for f in dataclasses.fields(TrainingConfig)], "section", path)
+        kind = type(getattr(TrainingConfig(), section))
+        for key in keys:
+            _require_known(key, [f.name for f in dataclasses.fields(kind)], f"key of {section!r}", path)
+    # YAML 1.1 reads 3e-5 as a string and 6 as an integer; both are meant as numbers here.
+    settings = dacite.Config(type_hooks={float: _number}, strict=True)
+    try:
+        config = dacite.from_dict(TrainingConfig, values, settings)
+    except (dacite.DaciteError, ValueError) as error:
+        raise UsageError(f"in the configuration: {error}", path=path) from error
+    _check_ranges(config)
+    return config
+
+
+def describe_changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """`section.key: old -> new` for every value that differs."""
+    changes = []
+    for section in sorted({*old, *new}):
+        before, after = old.get(section, {}), new.get(section, {})
+        for key in sorted({*before, *after}):
+            if before.get(key) != after.get(key):
+                changes.append(f"{section}.{key}: {before.get(key)!r} -> {after.get(key)!r}")
+    return changes
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+def _require_known(name: str, known: list[str], what: str, path: str | Path | None) -> None:
+    if name not in known:
+        close = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        raise UsageError(f"unknown {what}: {name!r}", path=path, hint=hint)
+
+
+def _check_ranges(config: TrainingConfig) -> None:
+    checks = [
+        ("data.max_length", config.data.max_length, 8, 512),
+        ("data.overlap", config.data.overlap, 0, config.data.max_length // 2),
+        ("model.dropout", config.model.dropout, 0.0, 0.9),
+        ("optimizer.warmup", config.optimizer.warmup, 0.0, 1.0),
+        ("optimizer.clip_norm", config.optimizer.clip_norm, 1e-9, float("inf")),
+        ("optimizer.weight_decay", config.optimizer.weight_decay, 0.0, 1.0),
+        ("runtime.checkpoint_steps", config.runtime.checkpoint_steps, 1, float("inf")),
+    ]
+    for name in ("predicate", "labeling"):
+        stage: StageConfig = getattr(config, name)
+        checks += [
+            (f"{name}.epochs", stage.epochs, 1e-9, float("inf")),
+            (f"{name}.batch_size", stage.batch_size, 1, float("inf")),
+            (f"{name}.learning_rate", stage.learning_rate, 0.0, 1.0),
+        ]
+    for key, value, low, high in checks:
+        if not low <= value <= high:
+            raise UsageError(f"{key} is {value}; it must lie between {low:g} and {high:g}")

@@ -1,0 +1,76 @@
+"""Writing TF1 Saver checkpoints: by name, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from kerasbert.errors import InputError
+from kerasbert.files import describe_os_error
+from kerasbert.keras import tf
+from kerasbert.models.encoder import EncoderConfig, build_encoder
+from migration.names import encoder_rows
+
+
+def write_tf1_checkpoint(prefix: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes named arrays in the V2 format of `tf.train.Saver`, as one shard.
+
+    The index file, without which there is no checkpoint, appears last.
+
+    Raises:
+      InputError: the place cannot be written.
+    """
+    prefix = Path(prefix)
+    temporary = prefix.with_name(f".{prefix.name}.tmp")
+    names = sorted(arrays)
+    try:
+        prefix.parent.mkdir(parents=True, exist_ok=True)
+        tf.raw_ops.SaveV2(
+            prefix=str(temporary),
+            tensor_names=names,
+            shape_and_slices=[""] * len(names),
+            tensors=[tf.convert_to_tensor(arrays[name]) for name in names],
+        )
+        for ending in (".data-00000-of-00001", ".index"):
+            source = temporary.with_name(temporary.name + ending)
+            with source.open("rb") as handle:
+                os.fsync(handle.fileno())
+            source.rename(prefix.with_name(prefix.name + ending))
+    except (OSError, tf.errors.OpError) as error:
+        reason = describe_os_error(error) if isinstance(error, OSError) else str(error.message).splitlines()[0]
+        raise InputError(f"the checkpoint cannot be written: {reason}", path=prefix) from error
+    finally:
+        for left in prefix.parent.glob(f".{prefix.name}.tmp*"):
+            left.unlink(missing_ok=True)
+
+
+def write_random_checkpoint(prefix: str | Path, config: EncoderConfig, seed: int) -> None:
+    """Writes an untrained encoder as a TF1 checkpoint: same names, shapes and distribution as TF1 BERT's start.
+
+    Args:
+      prefix: for instance `init/bert_model.ckpt`.
+      config: shape of the encoder.
+      seed: of the weights.
+    """
+    random = np.random.Generator(np.random.PCG64(seed))
+    shapes = {w.name.removesuffix(":0"): tuple(w.shape) for w in build_encoder(config).weights}
+    arrays = {}
+    for row in encoder_rows(config.num_layers):
+        shape = shapes[row.keras.removeprefix("encoder/")]
+        if row.keras.endswith("/gamma"):
+            array = np.ones(shape, np.float32)
+        elif row.keras.endswith(("/beta", "/bias")):
+            array = np.zeros(shape, np.float32)
+        else:
+            # Truncated at two standard deviations, like TF1's initialiser.
+            draws = random.standard_normal(shape)
+            outside = np.abs(draws) > 2
+            while outside.any():
+                draws[outside] = random.standard_normal(int(outside.sum()))
+                outside = np.abs(draws) > 2
+            array = (draws * config.initializer_range).astype(np.float32)
+        arrays[row.tf1] = np.ascontiguousarray(row.tf1_transform.save(array))
+    write_tf1_checkpoint(prefix, arrays)
