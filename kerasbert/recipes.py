@@ -16,7 +16,7 @@ from kerasbert.errors import InputError, UsageError
 from kerasbert.evaluation.scores import EvaluationReport
 from kerasbert.extraction.assess import evaluate_pipeline
 from kerasbert.extraction.pipeline import Pipeline
-from kerasbert.files import atomic_write, describe_os_error, write_json
+from kerasbert.files import atomic_write, describe_os_error, read_json, write_json
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
@@ -143,7 +143,27 @@ def _resolve(config: TrainingConfig) -> TrainingConfig:
         bert_config=config.model.bert_config or _beside(folder, ("bert_config.json", "config.json"), "bert_config"),
         vocab=config.model.vocab or _beside(folder, ("vocab.txt",), "vocab"),
     )
+    _require_case(folder, model.lower_case)
     return dataclasses.replace(config, model=model)
+
+
+def _require_case(folder: Path, lower_case: bool) -> None:
+    """Refuses a letter case that contradicts the checkpoint: it would cost quality without any other sign."""
+    name = folder.resolve().name.lower()
+    expected: bool | None = None
+    if (folder / "tokenizer_config.json").is_file():
+        settings = read_json(folder / "tokenizer_config.json", "a tokenizer configuration")
+        expected = settings.get("do_lower_case") if isinstance(settings, dict) else None
+    elif "uncased" in name or name.startswith("chinese_l-"):
+        expected = True
+    elif "cased" in name:
+        expected = False
+    if expected is not None and expected != lower_case:
+        raise UsageError(
+            f"this checkpoint is {'lower-cased' if expected else 'cased'}, but model.lower_case is {lower_case}",
+            path=folder,
+            hint=f"add model.lower_case={str(expected).lower()}",
+        )
 
 
 def _beside(folder: Path, names: Sequence[str], key: str) -> str:

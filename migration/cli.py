@@ -28,6 +28,22 @@ def inspect(path: Annotated[Path, typer.Argument(help="Checkpoint prefix or dire
 
 
 @checkpoint.command()
+def convert(
+    prefix: Annotated[Path, typer.Argument(help="A trained checkpoint of either stage: .../model.ckpt-N.")],
+    directory: Annotated[Path, typer.Argument(help="The bundle to make, or to complete with this stage.")],
+    config: Annotated[Path, typer.Option("--config", help="Its bert_config.json.")],
+    vocab: Annotated[Path, typer.Option("--vocab", help="Its vocab.txt.")],
+    schema: Annotated[Path | None, typer.Option("--schema", help="Its predicates, if not DuIE 1.0's 49.")] = None,
+) -> None:
+    """Turn a trained TF1 checkpoint into a model that `kerasbert extract` runs."""
+    from kerasbert.corpus.schemas import read_schema
+    from migration.constants import DUIE_SCHEMA
+    from migration.convert import convert as run
+
+    typer.echo(run(prefix, directory, config, vocab, read_schema(schema) if schema else DUIE_SCHEMA).summary())
+
+
+@checkpoint.command()
 def random(
     prefix: Annotated[Path, typer.Argument(help="Where to write it, as in init/bert_model.ckpt.")],
     config: Annotated[Path, typer.Option("--config", help="bert_config.json that gives its shape.")],
