@@ -1,0 +1,33 @@
+"""Run `python -m benchmarks` for every measurement, or name some: `python -m benchmarks forward training`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+
+from benchmarks.harness import environment
+from kerasbert.files import write_json
+
+NAMES = ("forward", "training", "prediction", "extraction")
+
+
+def main() -> None:
+    """Runs the measurements and writes one JSON file each."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help=f"which: {', '.join(NAMES)} [all]")
+    parser.add_argument("--data", type=Path, help="DuIE JSON lines to measure on [the embedded sample]")
+    parser.add_argument("--vocab", type=Path, help="their vocabulary [the sample's]")
+    parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="where the JSON goes")
+    parser.add_argument("--repeats", type=int, default=5, help="timed repetitions, of which the median counts [5]")
+    arguments = parser.parse_args()
+    print(json.dumps(environment(), indent=1))
+    for name in arguments.names or NAMES:
+        print(f"\n== {name}")
+        rows = importlib.import_module(f"benchmarks.{name}").run(arguments)
+        write_json(arguments.output / f"{name}.json", {"environment": environment(), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
