@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kerasbert.errors import CheckpointError
+from kerasbert.errors import CheckpointError, UsageError
+from kerasbert.keras import tf
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import ExtractionModel
-from migration.names import GLOBAL_STEP, HEADS, PRETRAINING_PREFIX, Row, encoder_rows, is_slot
+from migration.names import EMBEDDINGS, HEADS, Row, encoder_rows, layer_rows
 from migration.sources import Source, open_source
+
+_SHOWN = 12
+"""Names that a message lists before it only counts them."""
+
+_WORDS = EMBEDDINGS[0]
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,8 @@ class LoadReport:
       loaded: kerasbert names of the weights that were set from it.
       fresh: kerasbert names of the weights that keep their random initialisation (only ever new heads).
       extended: rows appended to the word embeddings for predicate tokens, freshly initialised.
-      ignored: foreign tensors that were left out on purpose: pretraining heads, optimizer slots, the step counter.
+      ignored: foreign tensors that no model needs: pretraining heads, optimizer slots, the step counter.
+      other_heads: foreign names of trained heads that this model was not given.
       unused: foreign tensors that nothing here knows.
     """
 
@@ -34,116 +42,157 @@ class LoadReport:
     fresh: tuple[str, ...]
     extended: int
     ignored: tuple[str, ...]
+    other_heads: tuple[str, ...]
     unused: tuple[str, ...]
 
     def summary(self) -> str:
         """One line for the user."""
         parts = [f"{len(self.loaded)} weights loaded"]
         if self.fresh:
-            parts.append(f"new and random: {', '.join(self.fresh)}")
+            parts.append(f"new and random: {_listed(self.fresh, ', ')}")
         if self.extended:
             parts.append(f"{self.extended} new rows for predicate tokens")
         if self.ignored:
             parts.append(f"{len(self.ignored)} not needed")
+        if self.other_heads:
+            parts.append(f"trained heads left out: {_listed(self.other_heads, ', ')}")
         if self.unused:
-            parts.append(f"unknown and unused: {', '.join(self.unused)}")
+            parts.append(f"unknown and unused: {_listed(self.unused, ', ')}")
         return f"{self.source}: " + "; ".join(parts)
 
 
 def initialize(model: ExtractionModel, path: str | Path) -> LoadReport:
     """Sets the encoder of a model from a pretrained checkpoint; its heads stay new.
 
+    Where the model's vocabulary is larger, the word embeddings keep its fresh rows at the end; the report says so.
+
     Raises:
-      CheckpointError: an encoder weight is missing or has another shape; all of them are named.
+      InputError: no checkpoint there.
+      CheckpointError: an encoder weight is missing, damaged or of another shape, or the checkpoint has more layers than
+        the model; all differences are named. The model is as before.
     """
-    return _load(model, open_source(path), list(encoder_rows(model.encoder_config.num_layers)), heads=False)
+    return _load(model, open_source(path), None)
 
 
 def load_trained(model: PredicateClassifier | SequenceLabeler, path: str | Path) -> LoadReport:
     """Sets every weight of a model, heads included, from a checkpoint that the original trained.
 
     Raises:
-      CheckpointError: any weight is missing or has another shape. Unlike in the original, where missing heads were
-        silently random, a pretrained checkpoint or one of the other stage is refused.
+      InputError: no checkpoint there.
+      CheckpointError: any weight is missing, damaged or of another shape, or the checkpoint has more layers than the
+        model. Unlike in the original, where missing heads were silently random, a pretrained checkpoint or one of the
+        other stage is refused. The model is as before.
+      UsageError: a sequence labeler of the native form, which the original never trained.
     """
-    stage = "predicate" if isinstance(model, PredicateClassifier) else "labeling"
-    rows = [*encoder_rows(model.encoder_config.num_layers), *HEADS[stage]]
-    return _load(model, open_source(path), rows, heads=True)
+    if isinstance(model, SequenceLabeler) and model.form != "legacy":
+        raise UsageError(
+            f"the sequence labeler has the {model.form} form, which no checkpoint of the original fits",
+            hint='build it with form="legacy", or start from the encoder alone with initialize',
+        )
+    return _load(model, open_source(path), "predicate" if isinstance(model, PredicateClassifier) else "labeling")
 
 
-def _load(model: ExtractionModel, source: Source, rows: list[Row], heads: bool) -> LoadReport:
+def _load(model: ExtractionModel, source: Source, stage: str | None) -> LoadReport:
+    """Sets the encoder, and the heads of a stage where one is given."""
     weights = model.named_weights()
+    rows = list(encoder_rows(model.encoder_config.num_layers))
+    if stage is not None:
+        rows += HEADS[stage]
+    extended = _require_fit(model, source, rows, stage)
     arrays: dict[str, np.ndarray] = {}
-    problems: list[str] = []
-    extended = 0
     for row in rows:
-        name, wanted = source.name_of(row), tuple(weights[row.keras].shape)
-        if name not in source.shapes:
-            problems.append(f"missing: {name}")
-            continue
-        transform = source.transform_of(row)
-        foreign_wanted = transform.save(np.empty(wanted, np.bool_)).shape
-        found = source.shapes[name]
-        if found == foreign_wanted:
-            arrays[row.keras] = transform.load(source.read(name), model.encoder_config.num_heads)
-        elif _only_rows_appended(row, found, foreign_wanted, heads):
-            extended = foreign_wanted[0] - found[0]
-            arrays[row.keras] = np.concatenate([source.read(name), weights[row.keras].numpy()[found[0] :]])
-        else:
-            problems.append(f"{name}: shape {list(found)} in the checkpoint, {list(foreign_wanted)} in the model")
-    layers = _layer_count(source, rows)
-    if layers > model.encoder_config.num_layers:
-        problems.append(f"{layers} encoder layers in the checkpoint, {model.encoder_config.num_layers} in the model")
-    if problems:
-        raise CheckpointError(_explain(source, problems, heads), path=source.path, hint=_advice(source, heads))
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise CheckpointError(f"{name} holds values that are not finite", path=source.path)
-        weights[name].assign(array)
+        name = source.name_of(row)
+        array = _floats(source.read(name), name, source)
+        array = source.transform_of(row).load(array, model.encoder_config.num_heads)
+        if extended and row == _WORDS:
+            array = np.concatenate([array, weights[row.keras].numpy()[len(array) :]])
+        arrays[row.keras] = array
+    # Only now, so that an error leaves the model as it was.
+    for keras_name, array in arrays.items():
+        weights[keras_name].assign(array)
     known = {source.name_of(row) for row in rows}
     others = [name for name in sorted(source.shapes) if name not in known]
-    head_names = {row.tf1 for stage in HEADS.values() for row in stage}
-    ignored = [n for n in others if is_slot(n) or n == GLOBAL_STEP or PRETRAINING_PREFIX in f"{n}" or n in head_names]
+    head_names = {row.tf1 for heads in HEADS.values() for row in heads}
     return LoadReport(
-        source.path,
-        tuple(arrays),
-        tuple(name for name in weights if name not in arrays),
-        extended,
-        tuple(ignored),
-        tuple(name for name in others if name not in ignored),
+        source=source.path,
+        loaded=tuple(arrays),
+        fresh=tuple(name for name in weights if name not in arrays),
+        extended=extended,
+        ignored=tuple(name for name in others if source.is_needless(name)),
+        other_heads=tuple(name for name in others if name in head_names),
+        unused=tuple(name for name in others if name not in head_names and not source.is_needless(name)),
     )
 
 
-def _only_rows_appended(row: Row, found: tuple[int, ...], wanted: tuple[int, ...], heads: bool) -> bool:
-    return (
-        not heads
-        and row.tf1 == "bert/embeddings/word_embeddings"
-        and len(found) == 2
-        and found[0] < wanted[0]
-        and found[1] == wanted[1]
-    )
+def _require_fit(model: ExtractionModel, source: Source, rows: Sequence[Row], stage: str | None) -> int:
+    """Compares names and shapes, and returns how many rows of the word embeddings the checkpoint lacks.
+
+    Only pretrained encoders may lack some: predicates get tokens of their own, which are appended.
+    """
+    weights = model.named_weights()
+    problems: list[str] = []
+    only_heads, extended = True, 0
+    for row in rows:
+        name, wanted = source.name_of(row), tuple(weights[row.keras].shape)
+        foreign_wanted = source.transform_of(row).save(np.empty(wanted, np.bool_)).shape
+        found = source.shapes.get(name)
+        if found == foreign_wanted:
+            continue
+        if stage is None and row == _WORDS and found is not None and _has_more_rows(foreign_wanted, found):
+            extended = foreign_wanted[0] - found[0]
+            continue
+        only_heads &= stage is not None and row in HEADS[stage]
+        if found is None:
+            problems.append(f"missing: {name or row.keras}")
+        else:
+            problems.append(f"{name}: shape {list(found)} in the checkpoint, {list(foreign_wanted)} in the model")
+    layers = next(n for n in itertools.count() if source.name_of(next(layer_rows(n))) not in source.shapes)
+    if layers != model.encoder_config.num_layers:
+        only_heads = False
+        problems.insert(0, f"{layers} encoder layers in the checkpoint, {model.encoder_config.num_layers} in the model")
+    if problems:
+        raise CheckpointError(
+            f"does not fit the model ({len(problems)} differences):\n    " + _listed(problems, "\n    "),
+            path=source.path,
+            hint=_advice(source, stage, only_heads),
+        )
+    return extended
 
 
-def _layer_count(source: Source, rows: Iterable[Row]) -> int:
-    """Layers that the checkpoint holds, counted by the first tensor of a layer."""
-    first = next((source.name_of(row) for row in rows if "layer_0" in row.keras), "")
-    count = 0
-    for separator in ("layer_0/", "layer.0."):
-        if separator in first:
-            while first.replace(separator, separator.replace("0", str(count))) in source.shapes:
-                count += 1
-    return count
+def _has_more_rows(more: tuple[int, ...], fewer: tuple[int, ...]) -> bool:
+    return len(fewer) == 2 and more[0] > fewer[0] and more[1] == fewer[1]
 
 
-def _explain(source: Source, problems: list[str], heads: bool) -> str:
-    shown = "\n    ".join(problems[:12]) + (f"\n    ... and {len(problems) - 12} more" if len(problems) > 12 else "")
-    return f"does not fit the model ({len(problems)} differences):\n    {shown}"
-
-
-def _advice(source: Source, heads: bool) -> str:
-    present = [stage for stage, rows in HEADS.items() if all(row.tf1 in source.shapes for row in rows)]
-    if heads and not present:
+def _advice(source: Source, stage: str | None, only_heads: bool) -> str:
+    if source.name_of(_WORDS) not in source.shapes:
+        return f"this is no BERT checkpoint: it holds no {source.name_of(_WORDS)}"
+    trained = [name for name, rows in HEADS.items() if all(row.tf1 in source.shapes for row in rows)]
+    if stage is not None and stage not in trained:
+        if trained:
+            return f"this checkpoint was trained for the {trained[0]} stage; give the one of the {stage} stage"
         return "this checkpoint holds no trained heads; give the one that training wrote (model.ckpt-N)"
-    if heads and present:
-        return f"this checkpoint was trained for the {present[0]} stage; check which stage and configuration it needs"
+    if only_heads:
+        return "give the predicates that the checkpoint was trained with; they are the rows of its heads"
     return "give the bert_config.json that belongs to the checkpoint"
+
+
+def _floats(array: np.ndarray, name: str, source: Source) -> np.ndarray:
+    if not tf.as_dtype(array.dtype).is_floating:
+        raise CheckpointError(
+            f"{name} holds {array.dtype}, not floating-point numbers",
+            path=source.path,
+            hint="give the checkpoint as training wrote it, not a quantised one",
+        )
+    array = array.astype(np.float32, copy=False)
+    if not np.isfinite(array).all():
+        raise CheckpointError(
+            f"{name} holds values that are not finite",
+            path=source.path,
+            hint="the training that wrote it diverged, or the file is damaged; give another checkpoint",
+        )
+    return array
+
+
+def _listed(items: Sequence[str], separator: str) -> str:
+    more = [f"... and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
+    return separator.join([*items[:_SHOWN], *more])

@@ -7,7 +7,7 @@ foreign array to kerasbert's and back. Nothing else in the project knows these n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -121,6 +121,16 @@ HEADS: dict[str, tuple[Row, ...]] = {
 PRETRAINING_PREFIX = "cls/"
 """Variables of the released checkpoints' masked-word and next-sentence heads, which no stage uses."""
 
+HUGGING_FACE_PRETRAINING_PREFIX = "cls."
+HUGGING_FACE_POSITION_IDS = "embeddings.position_ids"
+"""A buffer with the numbers 0, 1, 2 and so on, which older exports hold."""
+
+HUGGING_FACE_PREFIX = "bert."
+"""In front of every encoder tensor where the export is of a model with heads."""
+
+HUGGING_FACE_OLD_ENDINGS = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+"""Endings of today's names and what exports made from the TF1 releases call the same tensors."""
+
 GLOBAL_STEP = "global_step"
 FIRST_MOMENT, SECOND_MOMENT = "adam_m", "adam_v"
 """The original's optimizer slots are named `<variable>/adam_m` and `<variable>/adam_v`."""
@@ -130,15 +140,19 @@ def encoder_rows(num_layers: int) -> Iterator[Row]:
     """The rows of an encoder, layer numbers filled in, in the order in which TF1 BERT created its variables."""
     yield from EMBEDDINGS
     for n in range(num_layers):
-        for row in LAYER:
-            yield Row(
-                row.keras.replace("{n}", str(n)),
-                row.tf1.replace("{n}", str(n)),
-                row.hugging_face.replace("{n}", str(n)),
-                row.tf1_transform,
-                row.hugging_face_transform,
-            )
+        yield from layer_rows(n)
     yield from POOLER
+
+
+def layer_rows(n: int) -> Iterator[Row]:
+    """The rows of one transformer layer, counted from 0."""
+    for row in LAYER:
+        yield replace(
+            row,
+            keras=row.keras.replace("{n}", str(n)),
+            tf1=row.tf1.replace("{n}", str(n)),
+            hugging_face=row.hugging_face.replace("{n}", str(n)),
+        )
 
 
 def is_slot(name: str) -> bool:
