@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kerasbert.schema import Span, Triple
 
@@ -22,16 +22,21 @@ def occurrences(text: str, mention: str) -> list[Span]:
     return list(_find_all(lowered, wanted)) if len(lowered) == len(text) else []
 
 
-def span_pairs(text: str, triple: Triple) -> list[tuple[Span, Span]]:
-    """Candidate places of a triple's two mentions, the preferred pair first.
-
-    Annotated offsets are taken as they are. Otherwise earlier subjects come first and, for each, the objects in the
-    order of the text, those that overlap the subject last.
-    """
+def places(text: str, triple: Triple) -> tuple[list[Span], list[Span]]:
+    """Where a triple's subject and its object may stand, left to right; annotated offsets are the only place."""
     subjects = [triple.subject_span] if triple.subject_span else occurrences(text, triple.subject)
     objects = [triple.object_span] if triple.object_span else occurrences(text, triple.object)
-    pairs = [(s, o) for s in subjects for o in objects]
-    return sorted(pairs, key=lambda pair: overlap(*pair))
+    return subjects, objects
+
+
+def span_pairs(subjects: Sequence[Span], objects: Sequence[Span]) -> Iterator[tuple[Span, Span]]:
+    """Candidate places of a triple's two mentions, the preferred pair first.
+
+    Earlier subjects come first and, for each, the objects in the order of the text; pairs that overlap come last. The
+    pairs are made one by one: a long text may hold a mention thousands of times.
+    """
+    for wanted in (False, True):
+        yield from ((s, o) for s in subjects for o in objects if overlap(s, o) is wanted)
 
 
 def overlap(a: Span, b: Span) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from kerasbert.corpus.locate import span_pairs
+from kerasbert.corpus.locate import places, span_pairs
 from kerasbert.evaluation.scores import EvaluationReport
 from kerasbert.evaluation.stages import RoleSpans, score_predicates, score_spans
 from kerasbert.evaluation.strict import score_strict
+from kerasbert.extraction.decode import Mention
 from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.schema import Sentence, Span
 
@@ -18,7 +20,15 @@ def evaluate_pipeline(pipeline: Pipeline, sentences: Sequence[Sentence]) -> dict
     """Scores `predicates` (first stage), `spans` (second stage, given the annotated predicates) and `triples`.
 
     Spans are compared by offsets; where the annotation has none, with the first places at which subject and object
-    stand in the text. Triples are compared as strings, strictly.
+    stand in the text. Triples are compared as strings, strictly. What is annotated with a predicate that the model does
+    not know counts as missed.
+
+    Args:
+      pipeline: the model.
+      sentences: annotated sentences, read without the model's schema.
+
+    Raises:
+      InputError: no sentence has a triple.
     """
     texts = [sentence.text for sentence in sentences]
     names = pipeline.bundle.schema.names
@@ -29,29 +39,40 @@ def evaluate_pipeline(pipeline: Pipeline, sentences: Sequence[Sentence]) -> dict
     }
     gold = [(n, spans) for n, sentence in enumerate(sentences) for spans in _gold_spans(sentence)]
     if gold:
-        found = pipeline.spans(texts, [(n, spans.predicate) for n, spans in gold])
+        known = [(n, spans.predicate) for n, spans in gold if spans.predicate in pipeline.bundle.schema]
+        found = iter(pipeline.spans(texts, known))
         claimed = [
-            RoleSpans(
-                spans.predicate,
-                frozenset(m.span for m in mentioned if m.role == "SUB"),
-                frozenset(m.span for m in mentioned if m.role == "OBJ"),
-            )
-            for (_, spans), mentioned in zip(gold, found, strict=True)
+            _claimed(spans.predicate, next(found) if spans.predicate in pipeline.bundle.schema else [])
+            for _, spans in gold
         ]
         reports["spans"] = score_spans([spans for _, spans in gold], claimed)
-        extracted = pipeline.extract(texts)
-        reports["triples"] = score_strict(
-            sentences, [Sentence(s.text, tuple(t), s.line) for s, t in zip(sentences, extracted, strict=True)]
-        )
+    extracted = pipeline.extract(texts)
+    reports["triples"] = score_strict(
+        sentences, [Sentence(s.text, tuple(t), s.line) for s, t in zip(sentences, extracted, strict=True)]
+    )
     return reports
+
+
+def unknown_predicates(pipeline: Pipeline, sentences: Sequence[Sentence]) -> dict[str, int]:
+    """How many triples are annotated with each predicate that the model does not know."""
+    names = [t.predicate for sentence in sentences for t in sentence.triples]
+    return dict(Counter(name for name in names if name not in pipeline.bundle.schema))
+
+
+def _claimed(predicate: str, found: Sequence[Mention]) -> RoleSpans:
+    return RoleSpans(
+        predicate,
+        frozenset(mention.span for mention in found if mention.role == "SUB"),
+        frozenset(mention.span for mention in found if mention.role == "OBJ"),
+    )
 
 
 def _gold_spans(sentence: Sentence) -> list[RoleSpans]:
     subjects: dict[str, set[Span]] = {}
     objects: dict[str, set[Span]] = {}
     for triple in sentence.triples:
-        pairs = span_pairs(sentence.text, triple)
-        if pairs:
-            subjects.setdefault(triple.predicate, set()).add(pairs[0][0])
-            objects.setdefault(triple.predicate, set()).add(pairs[0][1])
+        pair = next(span_pairs(*places(sentence.text, triple)), None)
+        if pair is not None:
+            subjects.setdefault(triple.predicate, set()).add(pair[0])
+            objects.setdefault(triple.predicate, set()).add(pair[1])
     return [RoleSpans(name, frozenset(subjects[name]), frozenset(objects[name])) for name in subjects]

@@ -70,14 +70,26 @@ class Extractor:
 
         Returns:
           The triples in the order of the text, one list a text.
+
+        Raises:
+          UsageError: something else than a text among the texts.
         """
         if isinstance(texts, str):
             return self._pipeline.extract([texts])[0]
+        if isinstance(texts, bytes) or not isinstance(texts, Iterable):
+            raise UsageError(f"{type(texts).__name__} was given where texts are expected", hint="give str, or several")
         if isinstance(texts, (list, tuple)):
             return list(self._stream(texts))
         return self._stream(texts)
 
     def _stream(self, texts: Iterable[str]) -> Iterator[list[Triple]]:
         iterator = iter(texts)
+        first = 0
         while chunk := list(itertools.islice(iterator, self._chunk_size)):
+            for number, text in enumerate(chunk, first):
+                if not isinstance(text, str):
+                    raise UsageError(
+                        f"text {number} (counted from 0) is of type {type(text).__name__}", hint="give strings"
+                    )
+            first += len(chunk)
             yield from self._pipeline.extract(chunk)

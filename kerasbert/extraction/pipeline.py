@@ -13,15 +13,14 @@ from kerasbert.errors import InputError
 from kerasbert.extraction.batching import run_batched
 from kerasbert.extraction.decode import Mention, Statement, mentions, statements, triples
 from kerasbert.keras import tf
-from kerasbert.models.inputs import classification_row, labeling_row, text_capacity
+from kerasbert.models.inputs import classification_row, labeling_row, text_capacity, text_windows
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.schema import Span, Triple
 from kerasbert.text.tokenizer import Tokenizer
-from kerasbert.text.windows import windows
 
 # Positions a batch: enough to keep the matrix products large, small enough to stay in a processor's cache.
-_BUDGET = 2048
+BUDGET = 2048
 _INPUTS = {name: tf.TensorSpec([None, None], tf.int32) for name in ("input_ids", "input_mask", "segment_ids")}
 
 
@@ -83,7 +82,7 @@ class Pipeline:
             # The repeated predicate leaves room for half the text only, so the second stage has windows of its own.
             by_text = self._best_window(parts, scores, len(texts))
             parts = self._windows(texts, text_capacity(self._max_length, "legacy"))
-            scores = by_text[[part.text for part in parts]]
+            scores = by_text[np.asarray([part.text for part in parts], np.int64)]
         asked = [(n, int(index)) for n, row in enumerate(scores) for index in np.flatnonzero(row > self.threshold)]
         found: list[list[Statement]] = [[] for _ in texts]
         for (n, index), spotted in zip(asked, self._second_stage(parts, asked), strict=True):
@@ -111,16 +110,18 @@ class Pipeline:
         result = []
         for n in range(len(texts)):
             low, high = int(encoded.row_splits[n]), int(encoded.row_splits[n + 1])
-            for a, b in windows(high - low, capacity, min(self._overlap, capacity - 1)):
-                part = slice(low + a, low + b)
-                cut = (a > 0, low + b < high)
-                result.append(_Window(n, encoded.ids[part], encoded.starts[part], encoded.ends[part], cut))
+            ranges = text_windows(high - low, capacity, self._overlap)
+            parts = [slice(low + a, low + b) for a, b in ranges]
+            for k, part in enumerate(parts):
+                before = int(encoded.ends[parts[k - 1].stop - 1]) if k else None
+                after = int(encoded.starts[parts[k + 1].start]) if k + 1 < len(parts) else None
+                result.append(_Window(n, encoded.ids[part], encoded.starts[part], encoded.ends[part], before, after))
         return result
 
     def _first_stage(self, parts: Sequence[_Window]) -> np.ndarray:
         vocabulary = self.bundle.vocabulary
         rows = [classification_row(part.ids, vocabulary.cls_id, vocabulary.sep_id) for part in parts]
-        outputs = run_batched(rows, _BUDGET, lambda inputs: (self._classify(_tensors(inputs)).numpy(),))
+        outputs = run_batched(rows, BUDGET, lambda inputs: (self._classify(_tensors(inputs)).numpy(),))
         return np.asarray([output for (output,) in outputs], np.float32).reshape(len(parts), len(self.bundle.schema))
 
     def _second_stage(self, parts: Sequence[_Window], asked: Sequence[tuple[int, int]]) -> list[list[Mention]]:
@@ -130,7 +131,7 @@ class Pipeline:
             labeling_row(parts[n].ids, ids[index], vocabulary.cls_id, vocabulary.sep_id, self._form, self._max_length)
             for n, index in asked
         ]
-        outputs = run_batched(rows, _BUDGET, lambda inputs: tuple(x.numpy() for x in self._label(_tensors(inputs))))
+        outputs = run_batched(rows, BUDGET, lambda inputs: tuple(x.numpy() for x in self._label(_tensors(inputs))))
         result = []
         for (n, _), (labels, certainty) in zip(asked, outputs, strict=True):
             part = parts[n]
@@ -142,22 +143,29 @@ class Pipeline:
     @staticmethod
     def _best_window(parts: Sequence[_Window], scores: np.ndarray, count: int) -> np.ndarray:
         best = np.zeros((count, scores.shape[1]), np.float32)
-        np.maximum.at(best, [part.text for part in parts], scores)
+        np.maximum.at(best, np.asarray([part.text for part in parts], np.int64), scores)
         return best
 
 
 class _Window(NamedTuple):
-    """A stretch of a text that fits a model's input; `cut` tells whether more text stands before and after it."""
+    """A stretch of a text that fits a model's input.
+
+    `before` is the character at which the window before it ends, `after` the one at which the window after it begins;
+    None where there is no such window.
+    """
 
     text: int
     ids: np.ndarray
     starts: np.ndarray
     ends: np.ndarray
-    cut: tuple[bool, bool]
+    before: int | None
+    after: int | None
 
     def cuts(self, span: Span) -> bool:
-        """Whether a mention may go on outside: a neighbouring window then holds all of it."""
-        return (self.cut[0] and span.start <= self.starts[0]) or (self.cut[1] and span.end >= self.ends[-1])
+        """Whether a mention touches an edge, so that it may go on outside, and the window there sees more of it."""
+        left = self.before is not None and span.start <= self.starts[0] and span.end < self.before
+        right = self.after is not None and span.end >= self.ends[-1] and span.start > self.after
+        return left or right
 
 
 def _tensors(inputs: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:

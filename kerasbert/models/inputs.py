@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasbert.text.windows import windows
+
 
 class Row(NamedTuple):
     """One input before padding: its ids, int32 [length], and the position at which the second segment begins."""
@@ -39,6 +41,18 @@ def text_capacity(max_length: int, form: str) -> int:
     if form == "classification":
         return max_length - 2
     return max_length - 4 if form == "native" else (max_length - 2) // 2
+
+
+def text_windows(tokens: int, capacity: int, overlap: int) -> list[tuple[int, int]]:
+    """Half-open token ranges, one an input, of a text that may be longer than an input.
+
+    Args:
+      tokens: length of the text.
+      capacity: text tokens that fit an input, see `text_capacity`.
+      overlap: tokens that neighbouring windows share. Half the capacity is the most that is done: beyond it the number
+        of windows would run away.
+    """
+    return windows(tokens, capacity, min(overlap, capacity // 2))
 
 
 def pad(rows: Sequence[Row], multiple_of: int = 1, length: int | None = None) -> dict[str, np.ndarray]:

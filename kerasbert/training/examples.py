@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasbert.corpus.locate import span_pairs
-from kerasbert.models.inputs import Row, classification_row, labeling_row, pad, text_capacity
+from kerasbert.corpus.locate import places, span_pairs
+from kerasbert.models.inputs import Row, classification_row, labeling_row, pad, text_capacity, text_windows
 from kerasbert.models.losses import IGNORED_LABEL
 from kerasbert.models.sequence_labeler import BIO_LABELS, LEGACY_LABELS
 from kerasbert.schema import Schema, Sentence, Span, Triple
 from kerasbert.text.tokenizer import Tokenizer
-from kerasbert.text.windows import windows
+from kerasbert.text.vocabulary import Vocabulary
 
 _BIO = {label: i for i, label in enumerate(BIO_LABELS)}
 
 
 @dataclass
 class ExampleReport:
-    """What became of the annotations.
+    """What became of the annotations: `triples == labelled + not_found + across_windows + collided`.
 
     Attributes:
       sentences, triples: in the corpus.
+      without_tokens: sentences of which the tokenizer leaves nothing; they give no example.
       windows: inputs that the sentences became; more than the sentences where some are longer than an input.
-      not_found: triples with a mention that is not in the text.
+      labelled: triples that an example states with both mentions.
+      not_found: triples with a mention that is not in the text, or of which the tokenizer leaves nothing.
       across_windows: triples whose mentions share no window.
       collided: triples that could not be labelled beside the others of their predicate.
-      inside_token: mentions that begin or end inside a token; the whole token is labelled.
+      inside_token: labelled triples with a mention that begins or ends inside a token; the whole token is labelled.
       examples: examples made.
     """
 
     sentences: int = 0
+    without_tokens: int = 0
     triples: int = 0
     windows: int = 0
+    labelled: int = 0
     not_found: int = 0
     across_windows: int = 0
     collided: int = 0
@@ -89,11 +94,31 @@ class Examples:
         return inputs, batch
 
 
-class _Window(NamedTuple):
+class _Text(NamedTuple):
+    """A sentence's tokens, with their character offsets, and the half-open token ranges of its windows."""
+
     sentence: Sentence
     ids: np.ndarray
     starts: np.ndarray
     ends: np.ndarray
+    windows: list[tuple[int, int]]
+
+
+class _Places(NamedTuple):
+    """Where a triple's mentions may stand, as half-open token ranges from left to right."""
+
+    subjects: list[Span]
+    objects: list[Span]
+    inside: frozenset[Span]
+    """Ranges of which the first or last token reaches beyond the mention."""
+
+    def pairs(self, first: int, last: int) -> Iterator[tuple[Span, Span]]:
+        """The candidates within a window, the preferred one first."""
+        return span_pairs(_within(self.subjects, first, last), _within(self.objects, first, last))
+
+    def held(self, first: int, last: int) -> bool:
+        """Whether a window holds both mentions."""
+        return next(self.pairs(first, last), None) is not None
 
 
 def predicate_examples(
@@ -107,19 +132,20 @@ def predicate_examples(
     vocabulary = tokenizer.vocabulary
     report = ExampleReport()
     examples = Examples([], [], report=report)
-    for parts in _windows(sentences, tokenizer, text_capacity(max_length, "classification"), overlap, report):
-        labels = [np.zeros(len(schema), np.int32) for _ in parts]
-        for triple in parts[0].sentence.triples:
-            index = schema.index(triple.predicate)
-            homes = [n for n, part in enumerate(parts) if _token_pairs(part, triple)]
-            if not homes:
-                found = bool(span_pairs(parts[0].sentence.text, triple))
-                report.across_windows += found
-                report.not_found += not found
+    for text in _texts(sentences, tokenizer, text_capacity(max_length, "classification"), overlap, report):
+        labels = [np.zeros(len(schema), np.int32) for _ in text.windows]
+        for triple in text.sentence.triples:
+            found = _places(text, triple)
+            homes = [n for n, window in enumerate(text.windows) if found.held(*window)]
+            report.labelled += bool(homes)
+            if homes:
+                report.inside_token += _is_inside(found, next(found.pairs(*text.windows[homes[0]])))
+            else:
+                _count_missing(found, report)
             for n in homes or [0]:
-                labels[n][index] = 1
-        for part, label in zip(parts, labels, strict=True):
-            examples.rows.append(classification_row(part.ids, vocabulary.cls_id, vocabulary.sep_id))
+                labels[n][schema.index(triple.predicate)] = 1
+        for (first, last), label in zip(text.windows, labels, strict=True):
+            examples.rows.append(classification_row(text.ids[first:last], vocabulary.cls_id, vocabulary.sep_id))
             examples.labels.append(label)
     report.examples = len(examples)
     return examples
@@ -134,111 +160,138 @@ def labeling_examples(
     overlap: int,
     form: str = "native",
 ) -> Examples:
-    """Token labelling examples: one for each window and each predicate of a triple that it holds."""
+    """Token labelling examples: one for each window and each predicate of a triple that it holds.
+
+    A triple that fits no free place of its window falls to another occurrence of its mentions.
+    """
     vocabulary = tokenizer.vocabulary
     report = ExampleReport()
     legacy = form == "legacy"
     examples = Examples([], [], 0 if legacy else IGNORED_LABEL, [] if legacy else None, report)
-    for parts in _windows(sentences, tokenizer, text_capacity(max_length, form), overlap, report):
-        sentence = parts[0].sentence
-        for triple in sentence.triples:
-            if not span_pairs(sentence.text, triple):
-                report.not_found += 1
-            elif not any(_token_pairs(part, triple) for part in parts):
-                report.across_windows += 1
-        for part in parts:
-            by_predicate: dict[int, list[Triple]] = {}
-            for triple in sentence.triples:
-                by_predicate.setdefault(schema.index(triple.predicate), []).append(triple)
-            for index, triples in by_predicate.items():
-                bio = _label(part, triples, report)
+    for text in _texts(sentences, tokenizer, text_capacity(max_length, form), overlap, report):
+        found = [_places(text, triple) for triple in text.sentence.triples]
+        by_predicate: dict[int, list[int]] = {}
+        for n, triple in enumerate(text.sentence.triples):
+            by_predicate.setdefault(schema.index(triple.predicate), []).append(n)
+        labelled: dict[int, bool] = {}
+        for window in text.windows:
+            for index, numbers in by_predicate.items():
+                bio = _label(window, {n: found[n] for n in numbers}, labelled)
                 if bio is None:
                     continue
-                row = labeling_row(
-                    part.ids, predicate_ids[index], vocabulary.cls_id, vocabulary.sep_id, form, max_length
-                )
+                ids = text.ids[slice(*window)]
+                row = labeling_row(ids, predicate_ids[index], vocabulary.cls_id, vocabulary.sep_id, form, max_length)
                 examples.rows.append(row)
                 examples.labels.append(
-                    _legacy_labels(bio, row, part, vocabulary) if legacy else _native_labels(bio, row)
+                    _legacy_labels(bio, row, ids, vocabulary) if legacy else _native_labels(bio, row)
                 )
                 if examples.predicates is not None:
                     examples.predicates.append(index)
+        report.labelled += len(labelled)
+        report.inside_token += sum(labelled.values())
+        for n, places_of in enumerate(found):
+            if n in labelled:
+                continue
+            if any(places_of.held(*window) for window in text.windows):
+                report.collided += 1
+            else:
+                _count_missing(places_of, report)
     report.examples = len(examples)
     return examples
 
 
-def _windows(
+def _texts(
     sentences: Sequence[Sentence], tokenizer: Tokenizer, capacity: int, overlap: int, report: ExampleReport
-) -> Iterator[list[_Window]]:
-    """The windows of each sentence; sentences without any token have none and give no example."""
+) -> Iterator[_Text]:
+    """The sentences with their tokens and windows, those without any token left out."""
     report.sentences = len(sentences)
     report.triples = sum(len(sentence.triples) for sentence in sentences)
     encoded = tokenizer.encode([sentence.text for sentence in sentences])
     for n, sentence in enumerate(sentences):
-        low, high = encoded.row_splits[n], encoded.row_splits[n + 1]
-        ranges = windows(int(high - low), capacity, min(overlap, capacity - 1))
-        parts = [
-            _Window(
-                sentence,
-                encoded.ids[low + a : low + b],
-                encoded.starts[low + a : low + b],
-                encoded.ends[low + a : low + b],
-            )
-            for a, b in ranges
-        ]
-        report.windows += len(parts)
-        if parts:
-            yield parts
-
-
-def _tokens_of(part: _Window, span: Span) -> tuple[int, int] | None:
-    """The tokens that cover a span, half open, when the window holds all of it."""
-    first = int(np.searchsorted(part.ends, span.start, side="right"))
-    last = int(np.searchsorted(part.starts, span.end, side="left"))
-    if first >= last or span.start < part.starts[0] or span.end > part.ends[-1]:
-        return None
-    return first, last
-
-
-def _token_pairs(part: _Window, triple: Triple) -> list[tuple[tuple[int, int], tuple[int, int], bool]]:
-    """Candidate token ranges of a triple's mentions in a window, and whether the tokens fit them exactly."""
-    pairs = []
-    for subject, object_ in span_pairs(part.sentence.text, triple):
-        s, o = _tokens_of(part, subject), _tokens_of(part, object_)
-        if s and o:
-            exact = all(
-                part.starts[a] == span.start and part.ends[b - 1] == span.end
-                for span, (a, b) in ((subject, s), (object_, o))
-            )
-            pairs.append((s, o, exact))
-    return pairs
-
-
-def _label(part: _Window, triples: list[Triple], report: ExampleReport) -> np.ndarray | None:
-    """BIO labels of a window for one predicate; None when none of its triples can be labelled here."""
-    labels = np.zeros(len(part.ids), np.int32)
-    used = False
-    for triple in triples:
-        candidates = _token_pairs(part, triple)
-        for subject, object_, exact in candidates:
-            trial = labels.copy()
-            if _write(trial, subject, "SUB") and _write(trial, object_, "OBJ"):
-                labels, used = trial, True
-                report.inside_token += not exact
-                break
+        part = slice(int(encoded.row_splits[n]), int(encoded.row_splits[n + 1]))
+        ranges = text_windows(part.stop - part.start, capacity, overlap)
+        report.windows += len(ranges)
+        if ranges:
+            yield _Text(sentence, encoded.ids[part], encoded.starts[part], encoded.ends[part], ranges)
         else:
-            report.collided += bool(candidates)
+            report.without_tokens += 1
+            report.not_found += len(sentence.triples)
+
+
+def _places(text: _Text, triple: Triple) -> _Places:
+    subjects, objects = places(text.sentence.text, triple)
+    inside: set[Span] = set()
+    return _Places(_token_ranges(text, subjects, inside), _token_ranges(text, objects, inside), frozenset(inside))
+
+
+def _token_ranges(text: _Text, spans: list[Span], inside: set[Span]) -> list[Span]:
+    """The tokens that cover each span; spans without a token are left out.
+
+    Args:
+      text: where they stand.
+      spans: characters, sorted.
+      inside: takes the ranges that reach beyond their span.
+    """
+    starts, ends = (np.asarray([span[side] for span in spans], text.starts.dtype) for side in (0, 1))
+    firsts = np.searchsorted(text.ends, starts, side="right").tolist()
+    lasts = np.searchsorted(text.starts, ends, side="left").tolist()
+    ranges = []
+    for span, first, last in zip(spans, firsts, lasts, strict=True):
+        if first < last:
+            ranges.append(Span(first, last))
+            if text.starts[first] < span.start or text.ends[last - 1] > span.end:
+                inside.add(ranges[-1])
+    return ranges
+
+
+def _within(spans: list[Span], first: int, last: int) -> list[Span]:
+    """The spans, sorted and of one mention, that lie in a range."""
+    low = bisect.bisect_left(spans, first, key=lambda span: span.start)
+    return spans[low : bisect.bisect_right(spans, last, key=lambda span: span.end)]
+
+
+def _is_inside(found: _Places, pair: tuple[Span, Span]) -> bool:
+    return pair[0] in found.inside or pair[1] in found.inside
+
+
+def _count_missing(found: _Places, report: ExampleReport) -> None:
+    """Counts a triple that no window holds."""
+    if found.subjects and found.objects:
+        report.across_windows += 1
+    else:
+        report.not_found += 1
+
+
+def _label(window: tuple[int, int], found: dict[int, _Places], labelled: dict[int, bool]) -> np.ndarray | None:
+    """BIO labels of a window for one predicate; None when none of its triples can be labelled here.
+
+    Args:
+      window: token range.
+      found: places of each triple, by its number.
+      labelled: takes the numbers that are labelled, with whether a mention begins or ends inside a token.
+    """
+    first, last = window
+    labels = np.zeros(last - first, np.int32)
+    used = False
+    for n, mentions in found.items():
+        for subject, object_ in mentions.pairs(first, last):
+            trial = labels.copy()
+            if _write(trial, subject, first, "SUB") and _write(trial, object_, first, "OBJ"):
+                labels, used = trial, True
+                labelled.setdefault(n, _is_inside(mentions, (subject, object_)))
+                break
     return labels if used else None
 
 
-def _write(labels: np.ndarray, tokens: tuple[int, int], role: str) -> bool:
+def _write(labels: np.ndarray, tokens: Span, offset: int, role: str) -> bool:
     """Labels a mention; False when other labels than its own are in the way."""
-    first, last = tokens
+    first, last = tokens.start - offset, tokens.end - offset
     wanted = np.full(last - first, _BIO[f"I-{role}"], np.int32)
     wanted[0] = _BIO[f"B-{role}"]
     present = labels[first:last]
-    follows = last < len(labels) and labels[last] == wanted[-1] == _BIO[f"I-{role}"]
-    if not (np.array_equal(present, wanted) and not follows) and (present != 0).any():
+    # An I label behind it: what is labelled here is a longer mention.
+    longer = last < len(labels) and labels[last] == _BIO[f"I-{role}"]
+    if present.any() and (longer or not np.array_equal(present, wanted)):
         return False
     labels[first:last] = wanted
     return True
@@ -250,13 +303,13 @@ def _native_labels(bio: np.ndarray, row: Row) -> np.ndarray:
     return labels
 
 
-def _legacy_labels(bio: np.ndarray, row: Row, part: _Window, vocabulary: Any) -> np.ndarray:
+def _legacy_labels(bio: np.ndarray, row: Row, ids: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
     """The original's labels: special tokens and the repeated predicate have labels of their own."""
     index = LEGACY_LABELS.index
     labels = np.full(len(row.ids), index("[category]"), np.int32)
     labels[0] = index("[CLS]")
     labels[1 : 1 + len(bio)] = np.asarray([index(label) for label in BIO_LABELS])[bio]
-    continued = [vocabulary.tokens[i].startswith("##") for i in part.ids]
+    continued = [vocabulary.tokens[i].startswith("##") for i in ids]
     labels[1 : 1 + len(bio)][np.asarray(continued, bool)] = index("[##WordPiece]")
     labels[row.second_segment - 1] = labels[-1] = index("[SEP]")
     return labels
