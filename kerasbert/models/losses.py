@@ -61,12 +61,17 @@ def token_sum_term(logits: tf.Tensor, labels: tf.Tensor) -> LossTerm:
 
 def combine(terms: list[LossTerm]) -> tf.Tensor:
     """The replica's share of the loss: summed over replicas, it is the loss of the global batch."""
-    context = tf.distribute.get_replica_context()
     loss = tf.constant(0.0)
     for total, divisor, weight in terms:
         if divisor is not None:
-            if context is not None and context.num_replicas_in_sync > 1:
-                divisor = context.all_reduce(tf.distribute.ReduceOp.SUM, divisor)
-            total = tf.math.divide_no_nan(total, divisor)
+            total = tf.math.divide_no_nan(total, over_replicas(divisor))
         loss += weight * total
     return loss
+
+
+def over_replicas(value: tf.Tensor) -> tf.Tensor:
+    """The sum of a replica's value over all replicas."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)

@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasbert.keras import keras, tf
 from kerasbert.models.encoder import EncoderConfig, build_encoder
-from kerasbert.models.losses import LossTerm, combine
+from kerasbert.models.losses import LossTerm, combine, over_replicas
 
 INPUT_NAMES = ("input_ids", "input_mask", "segment_ids")
 
@@ -40,9 +40,10 @@ class ExtractionModel(keras.Model):
         """The replica's share of the loss; Keras sums gradients over replicas."""
         loss = combine(self.loss_terms(y, y_pred))
         context = tf.distribute.get_replica_context()
-        replicas = context.num_replicas_in_sync if context is not None else 1
-        # The tracker averages over replicas, the share is to be summed.
-        self._loss_tracker.update_state(loss * tf.cast(replicas, tf.float32))
+        replicas = tf.cast(context.num_replicas_in_sync if context is not None else 1, tf.float32)
+        examples = over_replicas(tf.cast(tf.shape(tf.nest.flatten(y)[0])[0], tf.float32))
+        # The tracker averages over replicas, the share is to be summed. Smaller batches weigh less.
+        self._loss_tracker.update_state(loss * replicas, sample_weight=examples / replicas)
         return loss
 
     @property

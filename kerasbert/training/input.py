@@ -14,6 +14,9 @@ from kerasbert.training.examples import Examples
 # enough that what a step sees together stays random.
 _POOL_BATCHES = 50
 
+# Examples evaluated together are at least this share of the longest of them.
+_SIMILAR = 0.8
+
 
 def epoch_order(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> np.ndarray:
     """Which examples each batch of an epoch holds.
@@ -85,13 +88,33 @@ def evaluation_dataset(
     examples: Examples, batch_size: int, strategy: tf.distribute.Strategy, multiple: int
 ) -> tuple[tf.data.Dataset, int]:
     """Every example once, in batches of similar length, and the number of batches."""
-    order = np.argsort(examples.lengths, kind="stable")
-    steps = -(-len(order) // batch_size)
+    batches = evaluation_batches(examples.lengths, batch_size)
 
     def pick(step: int, replica: int, replicas: int) -> np.ndarray:
-        return order[step * batch_size : (step + 1) * batch_size][replica::replicas]
+        return batches[step][replica::replicas]
 
-    return _distribute(examples, 0, steps, strategy, multiple, pick), steps
+    return _distribute(examples, 0, len(batches), strategy, multiple, pick), len(batches)
+
+
+def evaluation_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Batches that hold every example once, the longest examples first.
+
+    A batch ends early where the next example is much shorter than its longest: the few long ones of a corpus would
+    otherwise fill their batch with padding.
+
+    Args:
+      lengths: tokens of every example, [examples].
+      batch_size: examples a batch at most.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches = []
+    begin = 0
+    while begin < len(order):
+        batch = order[begin : begin + batch_size]
+        batch = batch[lengths[batch] >= _SIMILAR * lengths[batch[0]]]
+        batches.append(batch)
+        begin += len(batch)
+    return batches
 
 
 def _distribute(
