@@ -166,8 +166,8 @@ def config_from_dict(values: dict[str, Any], path: str | Path | None = None) -> 
         kind = type(getattr(TrainingConfig(), section))
         for key in keys:
             _require_known(key, [f.name for f in dataclasses.fields(kind)], f"key of {section!r}", path)
-    # YAML 1.1 reads 3e-5 as a string and 6 as an integer; both are meant as numbers here.
-    settings = dacite.Config(type_hooks={float: _number}, strict=True)
+    # YAML 1.1 reads 3e-5 as a string and 6 as an integer; both are meant as numbers here. To Python, yes is 1.
+    settings = dacite.Config(type_hooks={float: _number, int: _integer}, strict=True)
     try:
         config = dacite.from_dict(TrainingConfig, values, settings)
     except (dacite.DaciteError, ValueError) as error:
@@ -188,9 +188,15 @@ def describe_changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{value!r} is no number")
     return float(value)
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{value!r} is no whole number")
+    return value
 
 
 def _require_known(name: str, known: list[str], what: str, path: str | Path | None) -> None:
@@ -206,15 +212,16 @@ def _check_ranges(config: TrainingConfig) -> None:
         ("data.overlap", config.data.overlap, 0, config.data.max_length // 2),
         ("model.dropout", config.model.dropout, 0.0, 0.9),
         ("optimizer.warmup", config.optimizer.warmup, 0.0, 1.0),
-        ("optimizer.clip_norm", config.optimizer.clip_norm, 1e-9, float("inf")),
+        ("optimizer.clip_norm", config.optimizer.clip_norm, 1e-9, 1e9),
         ("optimizer.weight_decay", config.optimizer.weight_decay, 0.0, 1.0),
-        ("runtime.checkpoint_steps", config.runtime.checkpoint_steps, 1, float("inf")),
+        ("runtime.seed", config.runtime.seed, 0, 2**32 - 1),
+        ("runtime.checkpoint_steps", config.runtime.checkpoint_steps, 1, 1e9),
     ]
     for name in ("predicate", "labeling"):
         stage: StageConfig = getattr(config, name)
         checks += [
-            (f"{name}.epochs", stage.epochs, 1e-9, float("inf")),
-            (f"{name}.batch_size", stage.batch_size, 1, float("inf")),
+            (f"{name}.epochs", stage.epochs, 1e-9, 1e6),
+            (f"{name}.batch_size", stage.batch_size, 1, 1e6),
             (f"{name}.learning_rate", stage.learning_rate, 0.0, 1.0),
         ]
     for key, value, low, high in checks:
