@@ -1,0 +1,274 @@
+"""The models as Keras models: compile, fit, predict, save and load; stable weight names; losses; mixed precision."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kerasbert.keras import keras, tf
+from kerasbert.models.losses import IGNORED_LABEL
+from kerasbert.models.predicate_classifier import PredicateClassifier
+from kerasbert.models.sequence_labeler import BIO_LABELS, LEGACY_LABELS, SequenceLabeler
+from kerasbert.models.task import INPUT_NAMES, ExtractionModel
+from kerasbert.training.optimizer import AdamWeightDecay
+from tests import tiny
+
+KINDS = ("predicate", "native", "legacy")
+PREDICATES = 3
+
+
+def build(kind: str, seed: int = 5, **changes: Any) -> ExtractionModel:
+    keras.utils.set_random_seed(seed)
+    if kind == "predicate":
+        return PredicateClassifier(tiny.encoder(**changes), PREDICATES)
+    return SequenceLabeler(tiny.encoder(**changes), PREDICATES, form=kind)
+
+
+def batch(kind: str, count: int = 6, length: int = 9) -> tuple[dict[str, np.ndarray], Any]:
+    """Inputs of different lengths with labels."""
+    random = np.random.default_rng(2)
+    lengths = 4 + np.arange(count) % (length - 3)
+    mask = (np.arange(length) < lengths[:, None]).astype(np.int32)
+    inputs = {
+        "input_ids": random.integers(5, 30, (count, length)).astype(np.int32) * mask,
+        "input_mask": mask,
+        "segment_ids": mask * (np.arange(length) >= 3),
+    }
+    if kind == "predicate":
+        return inputs, random.integers(0, 2, (count, PREDICATES)).astype(np.int32)
+    if kind == "native":
+        labels = np.where(mask == 1, random.integers(0, len(BIO_LABELS), mask.shape), IGNORED_LABEL)
+        return inputs, {"token_labels": labels.astype(np.int32)}
+    labels = np.where(mask == 1, random.integers(1, len(LEGACY_LABELS), mask.shape), 0).astype(np.int32)
+    return inputs, {"token_labels": labels, "predicate": random.integers(0, PREDICATES, count).astype(np.int32)}
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def loss_by_hand(kind: str, outputs: Any, labels: Any) -> float:
+    """The losses of the docstrings, in float64."""
+
+    def sigmoid_loss(logits: np.ndarray, wanted: np.ndarray) -> float:
+        z = logits.astype(np.float64)
+        return float((np.logaddexp(0, z) - z * wanted).sum(axis=1).mean())
+
+    if kind == "predicate":
+        return sigmoid_loss(outputs, labels)
+    logs = log_softmax(outputs["token_logits"].astype(np.float64))
+    wanted = labels["token_labels"]
+    picked = -np.take_along_axis(logs, np.maximum(wanted, 0)[..., None], axis=-1)[..., 0]
+    if kind == "native":
+        return float(picked[wanted != IGNORED_LABEL].mean())
+    return 0.5 * sigmoid_loss(outputs["predicate_logits"], np.eye(PREDICATES)[labels["predicate"]]) + float(
+        picked.sum()
+    )
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_shapes_and_losses(kind: str) -> None:
+    model, (inputs, labels) = build(kind, initializer_range=0.3), batch(kind)
+    outputs = model(inputs)
+    if kind == "predicate":
+        assert outputs.shape == (6, PREDICATES)
+    else:
+        width = len(BIO_LABELS if kind == "native" else LEGACY_LABELS)
+        assert outputs["token_logits"].shape == (6, 9, width)
+        assert ("predicate_logits" in outputs) == (kind == "legacy")
+        if kind == "legacy":
+            assert outputs["predicate_logits"].shape == (6, PREDICATES)
+    loss = float(model.compute_loss(inputs, labels, outputs))
+    arrays = tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
+    assert loss == pytest.approx(loss_by_hand(kind, arrays, labels), rel=1e-5)
+
+
+def test_padding_changes_no_output(kind: str) -> None:
+    model, (inputs, _) = build(kind, initializer_range=0.3), batch(kind)
+    wider = {name: np.pad(array, ((0, 0), (0, 5))) for name, array in inputs.items()}
+    narrow, wide = tf.nest.flatten(model(inputs)), tf.nest.flatten(model(wider))
+    seen = inputs["input_mask"] == 1
+    for a, b in zip(narrow, wide, strict=True):
+        if a.shape.rank == 3:
+            a, b = a.numpy()[seen], b.numpy()[:, :9][seen]
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_compile_fit_evaluate_predict(kind: str) -> None:
+    model, (inputs, labels) = build(kind), batch(kind)
+    model.compile(optimizer=AdamWeightDecay(3e-3))
+    history = model.fit(inputs, labels, batch_size=3, epochs=12, verbose=0).history
+    assert history["loss"][-1] < 0.9 * history["loss"][0]
+    assert ("f1" if kind == "predicate" else "token_f1") in history
+    outputs = model.predict(inputs, batch_size=4, verbose=0)
+    assert model.evaluate(inputs, labels, batch_size=6, verbose=0, return_dict=True)["loss"] == pytest.approx(
+        loss_by_hand(kind, outputs, labels), rel=1e-4
+    )
+
+
+def test_fit_with_an_optimizer_of_keras(kind: str) -> None:
+    model, (inputs, labels) = build(kind), batch(kind)
+    model.compile(optimizer="adam")
+    assert np.isfinite(model.fit(inputs, labels, verbose=0).history["loss"][0])
+
+
+def test_smaller_last_batches_weigh_less() -> None:
+    model, (inputs, labels) = build("predicate"), batch("predicate", count=7)
+    model.compile()
+    whole = model.evaluate(inputs, labels, batch_size=7, verbose=0, return_dict=True)
+    parts = model.evaluate(inputs, labels, batch_size=3, verbose=0, return_dict=True)
+    assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-5)
+    assert parts["f1"] == pytest.approx(whole["f1"], rel=1e-6)
+
+
+def test_f1_counts_decisions(kind: str) -> None:
+    model, (inputs, labels) = build(kind, initializer_range=0.3), batch(kind)
+    outputs = model(inputs)
+    model.compute_metrics(inputs, tf.nest.map_structure(tf.constant, labels), outputs, None)
+    if kind == "predicate":
+        actual, predicted = labels, (outputs.numpy() > 0).astype(int)
+        positive = predicted > 0
+    else:
+        names = BIO_LABELS if kind == "native" else LEGACY_LABELS
+        first = names.index("B-SUB")
+        actual, predicted = labels["token_labels"], outputs["token_logits"].numpy().argmax(axis=-1)
+        predicted = np.where(actual == IGNORED_LABEL, 0, predicted)
+        actual, predicted = (np.where((x >= first) & (x < first + 4), x, 0) for x in (actual, predicted))
+        positive = predicted > 0
+    correct = int(((actual == predicted) & positive).sum())
+    expected = 2 * correct / (int(positive.sum()) + int((actual > 0).sum()))
+    assert correct and float(model.task_metrics[0].result()) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_keras_own_file_round_trip(kind: str, compiled: bool, tmp_path: Path) -> None:
+    model, (inputs, labels) = build(kind), batch(kind)
+    if compiled:
+        model.compile(optimizer=AdamWeightDecay(1e-3))
+        model.fit(inputs, labels, epochs=2, verbose=0)
+    path = tmp_path / "x.keras"
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    assert type(loaded) is type(model) and loaded.get_config() == model.get_config()
+    assert list(loaded.named_weights()) == list(model.named_weights())
+    for name, weight in loaded.named_weights().items():
+        assert np.array_equal(weight.numpy(), model.named_weights()[name].numpy()), name
+    for a, b in zip(tf.nest.flatten(model(inputs)), tf.nest.flatten(loaded(inputs)), strict=True):
+        assert np.array_equal(a.numpy(), b.numpy())
+    if compiled:
+        # Training goes on with the optimizer's moments.
+        assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations) == 2
+        for a, b in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
+            assert np.array_equal(a.numpy(), b.numpy()), a.name
+        loaded.fit(inputs, labels, verbose=0)
+
+
+SAVED_ELSEWHERE = """
+import sys, numpy as np
+from kerasbert.keras import keras
+import kerasbert.models.predicate_classifier, kerasbert.models.sequence_labeler
+data = np.load(sys.argv[2])
+model = keras.models.load_model(sys.argv[1])
+names = ("input_ids", "input_mask", "segment_ids")
+outputs = model.predict({name: data[name] for name in names}, verbose=0)
+outputs = outputs["token_logits"] if isinstance(outputs, dict) else outputs
+assert np.array_equal(outputs, data["expected"]), abs(outputs - data["expected"]).max()
+print("\\n".join(model.named_weights()))
+"""
+
+
+def test_keras_own_file_in_a_new_process(tmp_path: Path) -> None:
+    model, (inputs, _) = build("native"), batch("native")
+    model.save(tmp_path / "x.keras")
+    expected = model.predict(inputs, verbose=0)["token_logits"]
+    np.savez(tmp_path / "data.npz", expected=expected, **inputs)
+    command = [sys.executable, "-c", SAVED_ELSEWHERE, str(tmp_path / "x.keras"), str(tmp_path / "data.npz")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == list(model.named_weights())
+
+
+def test_weight_names_are_stable(kind: str) -> None:
+    first, second = build(kind), build(kind)
+    names = list(first.named_weights())
+    assert names == list(second.named_weights())
+    counters = {id(weight) for metric in first.metrics for weight in metric.weights}
+    weights = {id(weight) for weight in first.weights} - counters
+    assert {id(weight) for weight in first.named_weights().values()} == weights
+    assert len(names) == len(weights)
+    assert all(name.split("/")[0] in ("encoder", "predicate_head", "token_head") for name in names)
+    assert "encoder/word_embeddings/embeddings" in names
+    heads = {"predicate": ["predicate_head"], "native": ["token_head"], "legacy": ["token_head", "predicate_head"]}
+    expected = {f"{head}/{part}" for head in heads[kind] for part in ("kernel", "bias")}
+    assert {name for name in names if not name.startswith("encoder/")} == expected
+
+
+def test_the_native_form_leaves_the_pooler_alone() -> None:
+    for form, expected in (("native", False), ("legacy", True)):
+        model = build(form)
+        trained = {weight.ref() for weight in model.trainable_variables}
+        for name, weight in model.named_weights().items():
+            if "pooler" in name:
+                assert (weight.ref() in trained) is expected, name
+
+
+def test_an_unknown_form() -> None:
+    with pytest.raises(ValueError, match="'other'"):
+        SequenceLabeler(tiny.encoder(), 3, form="other")
+
+
+@pytest.fixture(params=["mixed_bfloat16", "mixed_float16"])
+def policy(request: pytest.FixtureRequest) -> Iterator[str]:
+    keras.mixed_precision.set_global_policy(request.param)
+    yield str(request.param)
+    keras.mixed_precision.set_global_policy("float32")
+
+
+def test_mixed_precision(kind: str, policy: str) -> None:
+    model, (inputs, labels) = build(kind), batch(kind)
+    assert {weight.dtype.base_dtype for weight in model.named_weights().values()} == {tf.float32}
+    assert {tensor.dtype for tensor in tf.nest.flatten(model(inputs))} == {tf.float32}
+    _, pooled = model.encode(tf.nest.map_structure(tf.constant, inputs))
+    assert pooled.dtype == policy.removeprefix("mixed_")
+    model.compile(optimizer=AdamWeightDecay(1e-3))
+    before = {name: weight.numpy() for name, weight in model.named_weights().items()}
+    losses = model.fit(inputs, labels, epochs=6, verbose=0).history["loss"]
+    assert np.isfinite(losses).all() and losses[-1] < losses[0]
+    changed = [
+        name for name, weight in model.named_weights().items() if not np.array_equal(weight.numpy(), before[name])
+    ]
+    assert "encoder/word_embeddings/embeddings" in changed and any(name.endswith("_head/kernel") for name in changed)
+
+
+def test_mixed_precision_computes_what_float32_does(kind: str) -> None:
+    inputs, _ = batch(kind)
+    exact = build(kind, initializer_range=0.1)
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        mixed = build(kind, initializer_range=0.1)
+        outputs = mixed(inputs)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    for name, weight in mixed.named_weights().items():
+        assert np.array_equal(weight.numpy(), exact.named_weights()[name].numpy()), name
+    for a, b in zip(tf.nest.flatten(exact(inputs)), tf.nest.flatten(outputs), strict=True):
+        np.testing.assert_allclose(a, b, atol=0.05 * float(np.abs(a).max()) + 0.01)
+
+
+def test_inputs_are_named() -> None:
+    assert INPUT_NAMES == ("input_ids", "input_mask", "segment_ids")
+    inputs, _ = batch("predicate")
+    shuffled = {name: inputs[name] for name in reversed(INPUT_NAMES)}
+    model = build("predicate")
+    assert np.array_equal(model(inputs).numpy(), model(shuffled).numpy())
