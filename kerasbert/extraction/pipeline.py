@@ -12,6 +12,7 @@ from kerasbert.bundle import Bundle
 from kerasbert.errors import InputError
 from kerasbert.extraction.batching import run_batched
 from kerasbert.extraction.decode import Mention, Statement, mentions, statements, triples
+from kerasbert.extraction.viterbi import best_path
 from kerasbert.keras import tf
 from kerasbert.models.inputs import classification_row, labeling_row, text_capacity, text_windows
 from kerasbert.models.predicate_classifier import PredicateClassifier
@@ -59,8 +60,12 @@ class Pipeline:
 
         @tf.function(input_signature=[_INPUTS])
         def label(inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            probabilities = tf.nn.softmax(labeler(inputs, training=False)["token_logits"])
-            return tf.argmax(probabilities, axis=-1, output_type=tf.int32), tf.reduce_max(probabilities, axis=-1)
+            scores = tf.nn.log_softmax(labeler(inputs, training=False)["token_logits"])
+            if labeler.form == "native":
+                labels = best_path(scores, _text_positions(inputs), labeler.labels)
+            else:
+                labels = tf.argmax(scores, axis=-1, output_type=tf.int32)
+            return labels, tf.exp(tf.gather(scores, labels, batch_dims=2))
 
         self._classify, self._label = classify, label
 
@@ -166,6 +171,13 @@ class _Window(NamedTuple):
         left = self.before is not None and span.start <= self.starts[0] and span.end < self.before
         right = self.after is not None and span.end >= self.ends[-1] and span.start > self.after
         return left or right
+
+
+def _text_positions(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Where the text stands in `[CLS] text [SEP] ...`, bool [batch, length]."""
+    first_segment = tf.reduce_sum(inputs["input_mask"] * (1 - inputs["segment_ids"]), axis=1, keepdims=True)
+    positions = tf.range(tf.shape(inputs["input_ids"])[1])
+    return (positions > 0) & (positions < first_segment - 1)
 
 
 def _tensors(inputs: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
