@@ -1,22 +1,24 @@
-"""Training one model: Keras `fit`, a state on disk from which it goes on, and the best weights seen."""
+"""Training one model: Keras `fit`, epoch by epoch, from wherever an earlier call was interrupted."""
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kerasbert.errors import InputError
-from kerasbert.files import atomic_write, describe_os_error
 from kerasbert.keras import keras, tf
 from kerasbert.models.task import ExtractionModel
 from kerasbert.training.config import OptimizerConfig, RuntimeConfig, StageConfig
 from kerasbert.training.examples import Examples
 from kerasbert.training.input import evaluation_dataset, steps_per_epoch, training_dataset
 from kerasbert.training.optimizer import AdamWeightDecay, WarmupLinearDecay
+from kerasbert.training.state import TrainingState
 from kerasbert.training.strategy import is_chief
 
 
@@ -56,17 +58,22 @@ def train_model(
       train, dev: examples; `dev` may be None.
       stage, optimizer, runtime: the settings.
       strategy: devices to train on.
-      directory: for `checkpoints/`, `best`, `history.csv` and TensorBoard's `logs/`.
+      directory: for the state (see `TrainingState`), `history.csv` and TensorBoard's `logs/`.
 
     Raises:
-      InputError: there is nothing to train on, or the directory cannot be written.
+      InputError: there is nothing to train on, the directory cannot be written, or its state is damaged or belongs to
+        other examples.
     """
     if not len(train):
         raise InputError("no training example is left", hint="run `kerasbert check` on the training file")
     directory = Path(directory)
+    dev = dev if dev is not None and len(dev) else None
     per_epoch = steps_per_epoch(len(train), stage.batch_size)
     total = max(1, int(per_epoch * stage.epochs))
     multiple = 8 if runtime.precision == "mixed_float16" else 1
+    chief = is_chief(strategy)
+    # Initial weights and dropout depend on the seed alone, whatever was trained in this process before.
+    keras.utils.set_random_seed(runtime.seed)
     with strategy.scope():
         model = build()
         schedule = WarmupLinearDecay(stage.learning_rate, total, int(total * optimizer.warmup))
@@ -79,12 +86,14 @@ def train_model(
             )
         )
         model.optimizer.build(model.trainable_variables)
-        state = _State(model, directory, per_epoch, runtime.checkpoint_steps, is_chief(strategy), dev is not None)
+        validated, fingerprint = dev is not None, _fingerprint(train, dev)
+        state = TrainingState(model, directory, per_epoch, runtime.checkpoint_steps, chief, validated, fingerprint)
         start = state.restore()
+        _require_agreement(start, strategy, directory)
         if not start:
             initialize(model)
     validation, validation_steps = (
-        evaluation_dataset(dev, stage.batch_size, strategy, multiple) if dev is not None and len(dev) else (None, None)
+        evaluation_dataset(dev, stage.batch_size, strategy, multiple) if dev is not None else (None, None)
     )
     step = start
     while step < total:
@@ -97,12 +106,38 @@ def train_model(
             steps_per_epoch=steps,
             validation_data=validation,
             validation_steps=validation_steps,
-            callbacks=[state, *_tensorboard(directory, is_chief(strategy)), _Progress(-(-total // per_epoch))],
+            callbacks=[state, *_tensorboard(directory, chief), _Progress(-(-total // per_epoch))],
             verbose=0,
         )
         step += steps
     state.use_best()
+    state.close()
     return Outcome(model, state.history, total, start)
+
+
+def _fingerprint(*sets: Examples | None) -> int:
+    """63 bits that stand for the examples, their order included."""
+    digest = hashlib.sha256()
+    for examples in sets:
+        for row, labels in zip(examples.rows, examples.labels, strict=True) if examples is not None else ():
+            digest.update(np.asarray([len(row.ids), row.second_segment, len(labels)], np.int64).tobytes())
+            digest.update(row.ids.tobytes() + labels.tobytes())
+        digest.update(b"end of the set")
+    return int.from_bytes(digest.digest()[:8], "big") >> 1
+
+
+def _require_agreement(start: int, strategy: tf.distribute.Strategy, directory: Path) -> None:
+    """Makes sure that all workers of a cluster go on from the same step."""
+    replicas = strategy.num_replicas_in_sync
+    if replicas == 1:
+        return
+    starts = strategy.experimental_distribute_values_from_function(lambda context: tf.constant(start, tf.int64))
+    if int(strategy.reduce(tf.distribute.ReduceOp.SUM, starts, axis=None)) != start * replicas:
+        raise InputError(
+            f"this worker would go on from step {start}, another one from elsewhere",
+            path=directory,
+            hint="give all workers one output directory on a shared file system",
+        )
 
 
 def _tensorboard(directory: Path, chief: bool) -> list[keras.callbacks.Callback]:
@@ -118,118 +153,3 @@ class _Progress(keras.callbacks.ProgbarLogger):
 
     def set_params(self, params: dict[str, Any]) -> None:
         super().set_params({**params, "verbose": 1 if sys.stdout.isatty() else 2, "epochs": self._all_epochs})
-
-
-class _State(keras.callbacks.Callback):
-    """What an interrupted training needs to go on, saved every so many steps and at the end of every epoch."""
-
-    def __init__(
-        self, model: ExtractionModel, directory: Path, per_epoch: int, every: int, chief: bool, validated: bool
-    ) -> None:
-        super().__init__()
-        self.history: list[dict[str, float]] = []
-        self._directory, self._every, self._chief, self._validated = directory, every, chief, validated
-        self._optimizer = model.optimizer
-        self._trained = model
-        self._monitor = f"val_{model.task_metrics[0].name}"
-        self._best = tf.Variable(-1.0, trainable=False, name="best")
-        self._checkpoint = tf.train.Checkpoint(
-            model=model,
-            optimizer=model.optimizer,
-            best=self._best,
-            metrics=model.metrics,
-            # Keras leaves the generators of dropout out of its checkpoints.
-            generators=[layer._random_generator._generator for layer in _random_layers(model)],
-        )
-        # Every worker of a cluster has to take part in saving; only the chief's files are kept.
-        folder = directory / "checkpoints" if chief else directory / "checkpoints-of-other-workers"
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
-        self._per_epoch = per_epoch
-        self._metric_values: list[Any] | None = None
-
-    def restore(self) -> int:
-        """The global step to go on from; 0 when nothing was saved."""
-        latest = tf.train.latest_checkpoint(str(self._directory / "checkpoints"))
-        if latest is None:
-            return 0
-        try:
-            self._checkpoint.restore(latest).assert_existing_objects_matched()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
-            raise InputError(
-                f"holds a state that this training cannot go on from: {str(error).splitlines()[0]}",
-                path=self._directory,
-                hint="give another output directory",
-            ) from error
-        step = int(self._optimizer.iterations.numpy())
-        self.history = [row for row in _read_history(self._directory / "history.csv") if row["step"] <= step]
-        if step % self._per_epoch:
-            self._metric_values = [metric.get_weights() for metric in self._trained.metrics]
-        return step
-
-    def use_best(self) -> None:
-        """Puts the best weights on the development set into the model."""
-        best = self._directory / "best"
-        if self._validated and self._best.numpy() >= 0.0 and best.with_suffix(".index").is_file():
-            tf.train.Checkpoint(model=self._trained).restore(str(best)).expect_partial()
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        # Keras has just reset the metrics: an epoch that was interrupted goes on counting where it stood.
-        if self._metric_values is not None:
-            for metric, values in zip(self._trained.metrics, self._metric_values, strict=True):
-                metric.set_weights(values)
-            self._metric_values = None
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        step = int(self._optimizer.iterations.numpy())
-        if step % self._every == 0 and step % self._per_epoch:
-            self._save(step)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        step = int(self._optimizer.iterations.numpy())
-        logs = {name: float(value) for name, value in (logs or {}).items()}
-        self.history.append({"epoch": epoch + 1, "step": step, **logs})
-        score = logs.get(self._monitor, -1.0)
-        if self._validated and score > float(self._best.numpy()):
-            self._best.assign(score)
-            if self._chief:
-                self._guard(lambda: tf.train.Checkpoint(model=self._trained).write(str(self._directory / "best")))
-        if self._chief:
-            _write_history(self._directory / "history.csv", self.history)
-        self._save(step)
-
-    def _save(self, step: int) -> None:
-        self._guard(lambda: self._manager.save(checkpoint_number=step))
-
-    def _guard(self, write: Callable[[], object]) -> None:
-        try:
-            write()
-        except (tf.errors.OpError, OSError) as error:
-            reason = describe_os_error(error) if isinstance(error, OSError) else str(error.message).splitlines()[0]
-            raise InputError(
-                f"the training state cannot be written: {reason}",
-                path=self._directory,
-                hint="free some space or choose another output directory, then run the same command again",
-            ) from error
-
-
-def _random_layers(model: ExtractionModel) -> list[keras.layers.Layer]:
-    return [
-        layer
-        for layer in model._flatten_layers()
-        if getattr(getattr(layer, "_random_generator", None), "_generator", None) is not None
-    ]
-
-
-def _read_history(path: Path) -> list[dict[str, float]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as handle:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(handle)]
-
-
-def _write_history(path: Path, rows: list[dict[str, float]]) -> None:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic_write(path) as handle:
-        writer = csv.DictWriter(handle, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

@@ -32,7 +32,13 @@ def choose_strategy(devices: str = "auto") -> tf.distribute.Strategy:
                 "runtime.devices is multiworker, but TF_CONFIG is not set",
                 hint="describe the cluster in TF_CONFIG on every worker, or use runtime.devices=auto",
             )
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        try:
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UsageError(
+                f"TF_CONFIG does not describe a cluster and this worker's place in it: {error}",
+                hint='it reads {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}',
+            ) from error
     if devices == "tpu":
         try:
             resolver = tf.distribute.cluster_resolver.TPUClusterResolver(os.environ.get("TPU_NAME", ""))
