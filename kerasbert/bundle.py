@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasbert.errors import CheckpointError, InputError
-from kerasbert.files import atomic_directory, read_json, write_json
+from kerasbert.files import atomic_directory, describe_os_error, displaced, read_json, write_json
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
@@ -29,6 +30,8 @@ STAGES: dict[str, type[PredicateClassifier] | type[SequenceLabeler]] = {
     "labeling": SequenceLabeler,
 }
 """The stages of the pipeline and the models they run on."""
+
+_COPY = "copy the whole directory again, or train again"
 
 
 @dataclass
@@ -62,27 +65,24 @@ class Bundle:
           InputError: the place cannot be written, or holds something else than a bundle.
         """
         directory = Path(directory)
-        if directory.exists() and not (directory / MANIFEST).is_file() and any(directory.iterdir()):
-            raise InputError("holds other files; a bundle is not written over them", path=directory)
+        _require_replaceable(directory)
         with atomic_directory(directory) as folder:
             self.vocabulary.save(folder / "vocab.txt")
             write_json(folder / "schema.json", self.schema.to_dict())
             for stage, model in self.models.items():
                 save_weights(folder / f"{stage}.safetensors", model)
-            write_json(
-                folder / MANIFEST,
-                {
-                    "format": FORMAT,
-                    "models": {stage: model.get_config() for stage, model in self.models.items()},
-                    "lower_case": self.lower_case,
-                    "predicate_ids": list(self.predicate_ids),
-                    "settings": self.settings,
-                    "metrics": self.metrics,
-                    "training": self.training,
-                    "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
-                    "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
-                },
-            )
+            manifest = {
+                "format": FORMAT,
+                "models": {stage: model.get_config() for stage, model in self.models.items()},
+                "lower_case": self.lower_case,
+                "predicate_ids": list(self.predicate_ids),
+                "settings": self.settings,
+                "metrics": self.metrics,
+                "training": self.training,
+                "versions": {name: _version(name) for name in _PACKAGES},
+                "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
+            }
+            write_json(folder / MANIFEST, manifest | {"digest": _digest(manifest)})
 
     @classmethod
     def load(cls, directory: str | Path) -> Bundle:
@@ -93,15 +93,8 @@ class Bundle:
           CheckpointError: weights that do not fit the model, by name.
         """
         directory = find_bundle(directory)
-        manifest = read_json(directory / MANIFEST, "a bundle's manifest")
+        manifest = read_manifest(directory)
         try:
-            if manifest["format"] > FORMAT:
-                raise InputError(
-                    f"has format {manifest['format']}, this version reads up to {FORMAT}",
-                    path=directory,
-                    hint="update kerasbert",
-                )
-            _verify(directory, manifest["sha256"])
             models: dict[str, ExtractionModel] = {}
             for stage, config in manifest["models"].items():
                 config = dict(config)
@@ -119,10 +112,42 @@ class Bundle:
                 metrics=manifest["metrics"],
                 training=manifest["training"],
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"is no bundle manifest that this version can read ({error!r})", path=directory / MANIFEST
             ) from error
+
+
+def read_manifest(directory: str | Path) -> dict[str, Any]:
+    """The manifest of a bundle, after a check that it is of a known format and that no file has changed.
+
+    Raises:
+      InputError: as for `Bundle.load`.
+    """
+    directory = find_bundle(directory)
+    path = directory / MANIFEST
+    manifest = read_json(path, "a bundle's manifest")
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise InputError("is no bundle manifest: it states no format", path=path, hint=_COPY)
+    if manifest["format"] > FORMAT:
+        raise InputError(
+            f"has format {manifest['format']}, this version reads up to {FORMAT}",
+            path=path,
+            hint="update kerasbert",
+        )
+    if manifest.get("digest") != _digest({key: value for key, value in manifest.items() if key != "digest"}):
+        raise InputError("has changed since the bundle was written (its digest differs)", path=path, hint=_COPY)
+    for name, digest in manifest["sha256"].items():
+        file = directory / name
+        if not file.is_file():
+            raise InputError("is missing from the bundle", path=file, hint=_COPY)
+        if _sha256(file) != digest:
+            raise InputError(
+                "has changed since the bundle was written (its SHA-256 differs)",
+                path=file,
+                hint=_COPY,
+            )
+    return manifest
 
 
 def find_bundle(directory: str | Path) -> Path:
@@ -133,8 +158,10 @@ def find_bundle(directory: str | Path) -> Path:
     """
     directory = Path(directory)
     for candidate in (directory, directory / "bundle"):
-        if (candidate / MANIFEST).is_file():
-            return candidate
+        # Where a save was killed while it put the new bundle in place, the old one is still there.
+        for place in (candidate, displaced(candidate)):
+            if (place / MANIFEST).is_file():
+                return place
     raise InputError(
         "holds no trained model (no bundle.json)" if directory.is_dir() else "no such directory",
         path=directory,
@@ -143,10 +170,18 @@ def find_bundle(directory: str | Path) -> Path:
 
 
 def save_weights(path: Path, model: ExtractionModel) -> None:
-    """Writes a model's weights by name, as safetensors."""
+    """Writes a model's weights by name, as safetensors.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    save_file({name: np.ascontiguousarray(w.numpy()) for name, w in model.named_weights().items()}, str(path))
+    try:
+        save_file({name: np.ascontiguousarray(w.numpy()) for name, w in model.named_weights().items()}, str(path))
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"cannot be written: {error}", path=path, hint="choose another output directory") from error
 
 
 def load_weights(path: Path, model: ExtractionModel) -> None:
@@ -178,17 +213,36 @@ def load_weights(path: Path, model: ExtractionModel) -> None:
         weight.assign(arrays[name])
 
 
-def _verify(directory: Path, expected: Mapping[str, str]) -> None:
-    for name, digest in expected.items():
-        file = directory / name
-        if not file.is_file():
-            raise InputError("is missing from the bundle", path=file, hint="copy the whole directory again")
-        if _sha256(file) != digest:
-            raise InputError(
-                "has changed since the bundle was written (its SHA-256 differs)",
-                path=file,
-                hint="copy the directory again, or train again",
-            )
+def _require_replaceable(directory: Path) -> None:
+    """Checks that nothing but an earlier bundle stands there."""
+    try:
+        present = {entry.name for entry in directory.iterdir()} if directory.exists() else set()
+    except OSError as error:
+        raise InputError(f"cannot be used for a bundle: {describe_os_error(error)}", path=directory) from error
+    known: set[str] = set()
+    if MANIFEST in present:
+        earlier = read_json(directory / MANIFEST, "a bundle's manifest")
+        known = {MANIFEST, *(earlier.get("sha256") or () if isinstance(earlier, dict) else ())}
+    others = sorted(present - known)
+    if others:
+        raise InputError(
+            f"holds other files ({', '.join(others[:3])}); a bundle is not written over them",
+            path=directory,
+            hint="move them away, or choose another directory",
+        )
+
+
+def _version(package: str) -> str | None:
+    """The version of an installed distribution; None where a package has come under another name."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest's values, whatever its layout in the file."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

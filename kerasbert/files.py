@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import glob
 import json
 import os
 import shutil
@@ -12,6 +14,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from kerasbert.errors import InputError
+
+# <fcntl.h> and <linux/fs.h>
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 
 
 def describe_os_error(error: OSError) -> str:
@@ -57,11 +63,18 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
       mode: "w" for UTF-8 text (newlines as written), "wb" for bytes.
 
     Raises:
-      InputError: the directory is read-only, full, or not a directory.
+      InputError: the directory is read-only, full, or not a directory, or what stands under the name is no file.
     """
-    path = Path(path)
+    # Behind a symbolic link the file itself is replaced, not the link.
+    path = Path(path).resolve()
     temporary: str | None = None
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(
+                "is a directory" if path.is_dir() else "is no regular file and is not replaced by one",
+                path=path,
+                hint="name a file",
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
@@ -94,35 +107,66 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     """A directory that appears under its name, whole, only when the block ends without an error.
 
     The block fills a temporary directory beside it; what stood under the name before is kept until the new one is
-    complete, and is then replaced.
+    complete, and is then replaced. A kill at any instant leaves the old or the new one under the name or, on a file
+    system that cannot exchange two names, the old one under that of `displaced`.
+
+    Raises:
+      InputError: the place cannot be written.
     """
-    path = Path(path)
+    path = Path(path).resolve()
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            shutil.rmtree(left, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    except OSError as error:
-        raise InputError(
-            f"cannot be written: {describe_os_error(error)}", path=path, hint="choose another output directory"
-        ) from error
-    try:
         temporary.chmod(0o777 & ~_umask())
         yield temporary
         for child in temporary.rglob("*"):
             if child.is_file():
                 with child.open("rb") as handle:
                     os.fsync(handle.fileno())
-        old = path.with_name(f".{path.name}.old")
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            path.rename(old)
-        temporary.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
+        _put_in_place(temporary, path)
     except OSError as error:
         raise InputError(
             f"cannot be written: {describe_os_error(error)}", path=path, hint="choose another output directory"
         ) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def displaced(path: str | Path) -> Path:
+    """Where `atomic_directory` keeps the directory it replaces, if it cannot do without."""
+    path = Path(path).resolve()
+    return path.with_name(f".{path.name}.old")
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    """Gives a directory its name; one that stood there is then under the name of `new` or gone."""
+    old = displaced(path)
+    if path.exists():
+        if _exchange(new, path):
+            shutil.rmtree(old, ignore_errors=True)
+            return
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swaps two names in one step (Linux's renameat2); False where the system cannot."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, TypeError, AttributeError):
+        return False
+    return bool(renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0)
 
 
 def _umask() -> int:
