@@ -135,7 +135,9 @@ def read_manifest(directory: str | Path) -> dict[str, Any]:
             path=path,
             hint="update kerasbert",
         )
-    if manifest.get("digest") != _digest({key: value for key, value in manifest.items() if key != "digest"}):
+    if "digest" not in manifest:
+        raise InputError("holds no digest: it was changed, or written before bundles had one", path=path, hint=_COPY)
+    if manifest["digest"] != _digest({key: value for key, value in manifest.items() if key != "digest"}):
         raise InputError("has changed since the bundle was written (its digest differs)", path=path, hint=_COPY)
     for name, digest in manifest["sha256"].items():
         file = directory / name

@@ -41,11 +41,17 @@ def extract_file(
 
     Returns:
       A line that says how many texts were read, how many were rejected, and the rate.
+
+    Raises:
+      InputError: the source cannot be read, the target cannot be written, or something else than an earlier rejects
+        file of the same source stands under `rejects_path`.
     """
     rejects = Rejects()
     if rejects_path is None and isinstance(target, Path):
         rejects_path = target.with_name(target.name + ".rejects.jsonl")
     sentences, again = itertools.tee(read_texts(source, rejects))
+    if rejects_path is not None:
+        rejects.require_replaceable(rejects_path)
     total = _count_lines(source)
     with contextlib.ExitStack() as stack:
         handle = stack.enter_context(atomic_write(target)) if isinstance(target, Path) else target
@@ -58,7 +64,7 @@ def extract_file(
             found, triples = found + 1, triples + len(items)
             progress.advance(task)
         elapsed = progress.tasks[task].finished_time or progress.tasks[task].elapsed or 0.0
-    if rejects.items and rejects_path is not None:
+    if rejects_path is not None:
         rejects.write(rejects_path)
     rate = f", {found / elapsed:.0f} texts/s" if elapsed else ""
     summary = f"{found} texts, {triples} triples{rate}"
@@ -88,8 +94,13 @@ def _progress(visible: bool) -> Progress:
 
 
 def _count_lines(source: str | Path | IO[Any]) -> int | None:
-    """Lines of a plain file, for the progress bar; None for a stream."""
+    """Lines of a plain file, for the progress bar; None for a stream and for a packed file."""
     if not isinstance(source, str | Path) or not Path(source).is_file():
         return None
     with Path(source).open("rb") as handle:
-        return sum(block.count(b"\n") for block in iter(lambda: handle.read(1 << 20), b""))
+        if handle.peek(2)[:2] == b"\x1f\x8b":
+            return None
+        count, last = 0, b"\n"
+        for block in iter(lambda: handle.read(1 << 20), b""):
+            count, last = count + block.count(b"\n"), block[-1:]
+        return count + (last != b"\n")
