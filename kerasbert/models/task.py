@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kerasbert.keras import keras, tf
+from kerasbert.errors import UsageError
+from kerasbert.keras import keras, require_keras2, tf
 from kerasbert.models.encoder import EncoderConfig, build_encoder
 from kerasbert.models.losses import LossTerm, combine, over_replicas
 
@@ -26,6 +27,24 @@ class ExtractionModel(keras.Model):
         self.encoder_config = encoder if isinstance(encoder, EncoderConfig) else EncoderConfig(**encoder)
         self.encoder = build_encoder(self.encoder_config)
         self._loss_tracker = keras.metrics.Mean(name="loss")
+
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, **kwargs: Any) -> None:
+        """Configures training, as in Keras; the loss is the model's own.
+
+        Raises:
+          UsageError: another loss is given, or an optimizer or metric of Keras 3.
+        """
+        require_keras2(optimizer, "the optimizer")
+        for metric in tf.nest.flatten(metrics):
+            require_keras2(metric, "a metric")
+        if loss is not None:
+            raise UsageError(f"{type(self).__name__} computes its own loss", hint="leave `loss` out of compile")
+        super().compile(optimizer=optimizer, metrics=metrics, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as the saved one was; Keras leaves that to models with their own `compile`."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
     def encode(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Hidden states [batch, length, hidden] and the pooled first token [batch, hidden]."""
