@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kerasbert.models.labels import LEGACY_LABELS
 from kerasbert.schema import Schema
 
 # The rows of DuIE 1.0's `all_50_schemas` as (predicate, subject type, object type). The order matters only for
@@ -71,7 +72,7 @@ OUTSIDE = "O"
 SUBJECT = "SUB"
 OBJECT = "OBJ"
 
-TOKEN_LABELS = (PADDING, CATEGORY, WORD_PIECE, CLS, SEP, "B-SUB", "I-SUB", "B-OBJ", "I-OBJ", OUTSIDE)
+TOKEN_LABELS = LEGACY_LABELS
 """The token labels of stage 2; a label's place is its output unit, and padding is 0."""
 
 PREDICATE_ID_OFFSET = 1

@@ -48,7 +48,11 @@ def write_tf1_checkpoint(prefix: str | Path, arrays: Mapping[str, np.ndarray]) -
 
 
 def write_random_checkpoint(prefix: str | Path, config: EncoderConfig, seed: int) -> None:
-    """Writes an untrained encoder as a TF1 checkpoint: same names, shapes and distribution as TF1 BERT's start.
+    """Writes an untrained encoder as a TF1 checkpoint, with the names and shapes of a released one.
+
+    Weights are drawn as TF1 BERT drew them, but for the position embeddings, which are the sinusoids of Vaswani et al.
+    (2017) at the same scale: from random positions, a small model needs many times the sentences to learn what stands
+    beside what.
 
     Args:
       prefix: for instance `init/bert_model.ckpt`.
@@ -64,6 +68,8 @@ def write_random_checkpoint(prefix: str | Path, config: EncoderConfig, seed: int
             array = np.ones(shape, np.float32)
         elif row.keras.endswith(("/beta", "/bias")):
             array = np.zeros(shape, np.float32)
+        elif row.keras.endswith("position_embedding/embeddings"):
+            array = (_sinusoids(*shape) * config.initializer_range).astype(np.float32)
         else:
             # Truncated at two standard deviations, like TF1's initialiser.
             draws = random.standard_normal(shape)
@@ -74,3 +80,11 @@ def write_random_checkpoint(prefix: str | Path, config: EncoderConfig, seed: int
             array = (draws * config.initializer_range).astype(np.float32)
         arrays[row.tf1] = np.ascontiguousarray(row.tf1_transform.save(array))
     write_tf1_checkpoint(prefix, arrays)
+
+
+def _sinusoids(positions: int, width: int) -> np.ndarray:
+    """Sines and cosines of the position at geometrically spaced wavelengths, [positions, width]."""
+    angles = np.arange(positions)[:, None] / 10000.0 ** (np.arange(0, width, 2) / width)
+    table = np.empty((positions, width + width % 2))
+    table[:, 0::2], table[:, 1::2] = np.sin(angles), np.cos(angles)
+    return table[:, :width]

@@ -6,26 +6,10 @@ from typing import Any
 
 from kerasbert.keras import keras, tf
 from kerasbert.models.encoder import EncoderConfig
+from kerasbert.models.labels import BIO_LABELS, LEGACY_LABELS
 from kerasbert.models.losses import LossTerm, multilabel_term, token_mean_term, token_sum_term
 from kerasbert.models.metrics import F1Score
 from kerasbert.models.task import ExtractionModel, head
-
-BIO_LABELS = ("O", "B-SUB", "I-SUB", "B-OBJ", "I-OBJ")
-"""The native token labels; index 0 is outside of any mention."""
-
-LEGACY_LABELS = (
-    "[Padding]",
-    "[category]",
-    "[##WordPiece]",
-    "[CLS]",
-    "[SEP]",
-    "B-SUB",
-    "I-SUB",
-    "B-OBJ",
-    "I-OBJ",
-    "O",
-)
-"""The token labels of the original, in the order of its output units."""
 
 
 @keras.saving.register_keras_serializable(package="kerasbert")

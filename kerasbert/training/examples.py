@@ -11,8 +11,8 @@ import numpy as np
 
 from kerasbert.corpus.locate import places, span_pairs
 from kerasbert.models.inputs import Row, classification_row, labeling_row, pad, text_capacity, text_windows
+from kerasbert.models.labels import BIO_LABELS, LEGACY_LABELS
 from kerasbert.models.losses import IGNORED_LABEL
-from kerasbert.models.sequence_labeler import BIO_LABELS, LEGACY_LABELS
 from kerasbert.schema import Schema, Sentence, Span, Triple
 from kerasbert.text.tokenizer import Tokenizer
 from kerasbert.text.vocabulary import Vocabulary

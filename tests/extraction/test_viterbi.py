@@ -9,7 +9,7 @@ import pytest
 
 from kerasbert.extraction.viterbi import allowed_transitions, best_path
 from kerasbert.keras import tf
-from kerasbert.models.sequence_labeler import BIO_LABELS
+from kerasbert.models.labels import BIO_LABELS
 
 
 def allowed(path: tuple[int, ...]) -> bool:

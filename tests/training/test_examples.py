@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from kerasbert.corpus.reader import load_corpus
 from kerasbert.corpus.schemas import read_schema
 from kerasbert.extraction.decode import mentions
+from kerasbert.models.labels import BIO_LABELS, LEGACY_LABELS
 from kerasbert.models.losses import IGNORED_LABEL
-from kerasbert.models.sequence_labeler import BIO_LABELS, LEGACY_LABELS
 from kerasbert.schema import Sentence, Span, Triple
 from kerasbert.text.tokenizer import Tokenizer
 from kerasbert.text.vocabulary import Vocabulary
