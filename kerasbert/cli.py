@@ -5,17 +5,20 @@ TensorFlow is imported inside the commands that need it, so that help comes at o
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import itertools
 import json
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kerasbert.errors import KerasbertError, UsageError
+from kerasbert.errors import InputError, KerasbertError, UsageError
 
 if TYPE_CHECKING:
     from kerasbert.models.task import ExtractionModel
@@ -42,7 +45,8 @@ def demo(
     from kerasbert.rendering import print_reports, print_triples
     from migration.pretrained import write_random_checkpoint
 
-    result = run_demo(output, _initialize, write_random_checkpoint, _say)
+    with _resumable():
+        result = run_demo(output, _initialize, write_random_checkpoint, _say)
     _say("\nHeld-out part of the sample corpus (names that training never saw):")
     print_reports(result.reports)
     chosen = list(texts or SENTENCES)
@@ -71,12 +75,13 @@ def train(
 
     short = {"data.train": train_file, "data.dev": dev_file, "data.schema": schema, "model.init": init}
     # JSON strings are YAML too, and keep a path like "no" or "1e3" a string.
-    settings = [f"{key}={json.dumps(value)}" for key, value in short.items() if value is not None]
+    settings = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in short.items() if value is not None]
     resolved = load_config(config, [*settings, *(overrides or [])])
     from kerasbert.recipes import train as run
     from kerasbert.rendering import print_reports
 
-    result = run(recipe, resolved, output, _initialize, _say)
+    with _resumable():
+        result = run(recipe, resolved, output, _initialize, _say)
     if json_output:
         dev = result.dev.to_dict() if result.dev else None
         print(json.dumps({"bundle": str(result.directory / "bundle"), "dev": dev}, ensure_ascii=False))  # noqa: T201
@@ -104,8 +109,16 @@ def extract(
     json_output: Json = False,
 ) -> None:
     """Extract triples from sentences, a file, or standard input."""
+    from kerasbert.corpus.lines import unusable
+    from kerasbert.files import atomic_write
+
     if bool(texts) == (input_file is not None):
         raise UsageError("give either sentences or --input FILE", hint='for instance: kerasbert extract MODEL "..."')
+    if texts and rejects is not None:
+        raise UsageError("--rejects is for the lines of --input FILE", hint="leave it out")
+    for text in texts or ():
+        if problem := unusable(text):
+            raise UsageError(f"a sentence {problem}: {text[:40]!a}", hint="give sentences in UTF-8")
     for path in (output, rejects):
         if path is not None and path.exists() and not force:
             raise UsageError("is there already", path=path, hint="add --force to replace it")
@@ -114,17 +127,19 @@ def extract(
     from kerasbert.rendering import print_triples
 
     extractor = Extractor.load(model, threshold)
-    if texts:
-        for text, triples in zip(texts, extractor.extract(list(texts)), strict=True):
-            if json_output or output:
-                line = json.dumps({"text": text, "spo_list": [t.to_dict() for t in triples]}, ensure_ascii=False)
-                print(line)  # noqa: T201
-            else:
-                print_triples(text, triples)
+    if input_file is not None:
+        source: Any = sys.stdin if input_file == "-" else input_file
+        _say(extract_file(extractor, source, output or sys.stdout, rejects))
         return
-    source: Any = sys.stdin if input_file == "-" else input_file
-    account = extract_file(extractor, source, output or sys.stdout, rejects)
-    _say(account)
+    found = list(zip(texts or (), extractor.extract(list(texts or ())), strict=True))
+    if not (json_output or output):
+        for text, triples in found:
+            print_triples(text, triples)
+        return
+    with atomic_write(output) if output else contextlib.nullcontext(sys.stdout) as handle:
+        for text, triples in found:
+            line = {"text": text, "spo_list": [triple.to_dict() for triple in triples]}
+            handle.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 @app.command()
@@ -134,7 +149,9 @@ def evaluate(
     model: Annotated[
         Path | None, typer.Option("--model", "-m", help="Score this trained model in their place.")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="official1, official2 (DuIE 1.0 and 2.0) or strict.")] = "official1",
+    protocol: Annotated[
+        str | None, typer.Option(help="official1, official2 (DuIE 1.0, 2.0) or strict [official1; for --model strict].")
+    ] = None,
     level: Annotated[str, typer.Option(help="What strict compares: string, types or offsets.")] = "string",
     alias: Annotated[Path | None, typer.Option(help="TSV of other names.")] = None,
     location: Annotated[Path | None, typer.Option(help="TSV of accepted places (official1).")] = None,
@@ -150,16 +167,26 @@ def evaluate(
         raise UsageError("give either a file of predictions or --model DIR")
     if model is not None:
         from kerasbert.corpus.reader import load_corpus
-        from kerasbert.extraction.assess import evaluate_pipeline
+        from kerasbert.extraction.assess import evaluate_pipeline, unknown_predicates
         from kerasbert.extraction.pipeline import Pipeline
 
+        if protocol not in (None, "strict") or level != "string" or alias is not None or location is not None:
+            raise UsageError(
+                "a model is scored by exact strings alone",
+                hint="for another protocol, write its triples with `kerasbert extract` and evaluate that file",
+            )
+        sentences = load_corpus(gold)
+        if not any(sentence.triples for sentence in sentences):
+            raise InputError("holds no triple to score against", path=gold, hint="give annotated sentences")
         pipeline = Pipeline.load(model)
-        reports = evaluate_pipeline(pipeline, load_corpus(gold, pipeline.bundle.schema))
+        if unknown := unknown_predicates(pipeline, sentences):
+            names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
+            _say(f"{gold}: triples of predicates that the model does not know count as missed: {names}")
+        reports = evaluate_pipeline(pipeline, sentences)
     else:
         assert predicted is not None
-        reports = {
-            "triples": evaluate_files(gold, predicted, protocol, alias, location, level=level)  # type: ignore[arg-type]
-        }
+        chosen: Any = protocol or "official1"
+        reports = {"triples": evaluate_files(gold, predicted, chosen, alias, location, level=level)}  # type: ignore[arg-type]
     if csv_file is not None:
         write_report_csv(reports.get("triples") or next(iter(reports.values())), csv_file)
     if json_output:
@@ -227,6 +254,17 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
+@contextlib.contextmanager
+def _resumable() -> Iterator[None]:
+    """Keeps Keras's progress out of the standard output, and says what an interrupted training can be told."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except KeyboardInterrupt:
+        _say("interrupted; the same command goes on where it stopped")
+        raise typer.Exit(130) from None
+
+
 def main() -> None:
     """Runs a command; problems of the user's input end with their message and exit code 1 or 2."""
     run(app)
@@ -238,16 +276,21 @@ def run(application: typer.Typer) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        application()
+        try:
+            application()
+        finally:
+            sys.stdout.flush()
     except KerasbertError as error:
         _say(f"error: {error}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _say("interrupted; the same command goes on where it stopped")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output has gone, as in `kerasbert ... | head`.
-        sys.stderr.close()
+    except OSError as error:
+        # The reader of our output has gone, as in `kerasbert ... | head`, or what it is written to is full.
+        if error.filename is not None or error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        # The interpreter flushes once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.ENOSPC:
+            _say("error: standard output cannot be written: no space left on device")
         sys.exit(1)
 
 

@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from kerasbert.bundle import MANIFEST, Bundle
+from kerasbert.bundle import MANIFEST, Bundle, read_manifest
 from kerasbert.corpus.reader import load_corpus
 from kerasbert.corpus.rejects import Rejects
 from kerasbert.corpus.schemas import read_schema, schema_from_sentences
-from kerasbert.errors import InputError, UsageError
+from kerasbert.errors import InputError, KerasbertError, UsageError
 from kerasbert.evaluation.scores import EvaluationReport
 from kerasbert.extraction.assess import evaluate_pipeline
 from kerasbert.extraction.pipeline import Pipeline
@@ -27,7 +27,7 @@ from kerasbert.text.vocabulary import Vocabulary
 from kerasbert.training.config import LabelingConfig, TrainingConfig, describe_changes
 from kerasbert.training.examples import Examples, labeling_examples, predicate_examples
 from kerasbert.training.loop import Outcome, train_model
-from kerasbert.training.strategy import choose_strategy, set_precision
+from kerasbert.training.strategy import choose_strategy, is_chief, set_precision
 
 STAGES = ("predicate", "labeling")
 RECIPES: dict[str, tuple[str, ...]] = {"predicate": ("predicate",), "labeling": ("labeling",), "pipeline": STAGES}
@@ -89,21 +89,22 @@ def train(
         raise UsageError(f"unknown recipe {recipe!r}", hint=f"choose one of {', '.join(RECIPES)}")
     directory = Path(directory)
     config = _resolve(config)
-    _claim(directory, config)
     set_precision(config.runtime.precision, config.runtime.deterministic, config.runtime.seed)
     strategy = choose_strategy(config.runtime.devices)
-    materials = _prepare(config, directory, announce)
+    # Of a cluster's workers one writes; the others compute the same and leave nothing behind.
+    chief = is_chief(strategy)
+    if chief:
+        _claim(directory, config)
+    materials = _prepare(config, directory if chief else None, announce)
+    other = _other_stage(recipe, directory, materials)
     outcomes: dict[str, Outcome] = {}
     for stage in RECIPES[recipe]:
         settings = getattr(config, stage)
-        sets = {
-            name: _examples(stage, materials, sentences, config) if sentences else None
-            for name, sentences in (("train", materials.train), ("dev", materials.dev))
-        }
-        accounts = {name: examples.report.to_dict() for name, examples in sets.items() if examples is not None}
-        write_json(directory / stage / "examples.json", accounts)
-        train_set = sets["train"]
-        assert train_set is not None
+        train_set = _examples(stage, materials, materials.train, config)
+        dev_set = _examples(stage, materials, materials.dev, config) if materials.dev else None
+        if chief:
+            accounts = {"train": train_set.report.to_dict(), "dev": dev_set.report.to_dict() if dev_set else None}
+            write_json(directory / stage / "examples.json", accounts)
         announce(
             f"{stage}: {len(train_set)} examples, batches of {settings.batch_size}, {settings.epochs:g} epochs, "
             f"{strategy.num_replicas_in_sync} x {config.runtime.precision}"
@@ -112,22 +113,27 @@ def train(
             build=lambda stage=stage: _build(stage, materials, config),  # type: ignore[misc]
             initialize=lambda model: announce(initialize(model, Path(config.model.init))),
             train=train_set,
-            dev=sets["dev"],
+            dev=dev_set,
             stage=settings,
             optimizer=config.optimizer,
             runtime=config.runtime,
             strategy=strategy,
             directory=directory / stage,
         )
-        if outcomes[stage].resumed_at:
-            announce(f"{stage}: went on from step {outcomes[stage].resumed_at} of {outcomes[stage].steps}")
-    bundle = _bundle(materials, {stage: outcome.model for stage, outcome in outcomes.items()}, config, directory)
+        outcome = outcomes[stage]
+        if outcome.resumed_at == outcome.steps:
+            announce(f"{stage}: was trained already, all {outcome.steps} steps")
+        elif outcome.resumed_at:
+            announce(f"{stage}: went on from step {outcome.resumed_at} of {outcome.steps}")
+    bundle = _bundle(materials, other | {stage: outcome.model for stage, outcome in outcomes.items()}, config)
     dev = None
     if materials.dev and all(stage in bundle.models for stage in STAGES):
         reports = evaluate_pipeline(Pipeline(bundle), materials.dev)
         dev = reports["triples"]
         bundle.metrics["dev"] = {name: report.overall.to_dict() for name, report in reports.items()}
-    bundle.save(directory / "bundle")
+    finished = all(outcome.resumed_at == outcome.steps for outcome in outcomes.values())
+    if chief and not (finished and _holds(directory / "bundle", bundle)):
+        bundle.save(directory / "bundle")
     return TrainingResult(directory, outcomes, dev)
 
 
@@ -180,39 +186,61 @@ def _claim(directory: Path, config: TrainingConfig) -> None:
     import yaml
 
     record = directory / "config.yaml"
-    if record.is_file():
-        try:
-            earlier = yaml.safe_load(record.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot be read: {error}", path=record) from error
-        changes = describe_changes(earlier if isinstance(earlier, dict) else {}, config.to_dict())
-        if changes:
+    try:
+        others = sorted(directory.iterdir()) if directory.exists() else []
+        earlier = yaml.safe_load(record.read_text(encoding="utf-8")) if record.is_file() else None
+    except OSError as error:
+        raise InputError(f"cannot be used as output directory: {describe_os_error(error)}", path=directory) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"is no YAML: {str(error).splitlines()[0]}",
+            path=record,
+            hint="restore the file, or give a new output directory",
+        ) from error
+    if _is_configuration(earlier):
+        changes = describe_changes(earlier, config.to_dict())
+        if not changes:
+            return
+        if any(directory.glob("*/checkpoints/checkpoint")) or (directory / "bundle").exists():
             raise UsageError(
                 "holds a training with other settings:\n    " + "\n    ".join(changes),
                 path=directory,
                 hint="give another output directory, or the same settings to go on",
             )
-        return
-    try:
-        if directory.exists() and any(directory.iterdir()):
-            raise UsageError(
-                "is not empty and holds no training of ours",
-                path=directory,
-                hint="give a new output directory; nothing is written over other files",
-            )
-    except OSError as error:
-        raise InputError(f"cannot be used as output directory: {describe_os_error(error)}", path=directory) from error
+        # Nothing was trained with those settings: a path may have been wrong.
+    elif any(not other.name.startswith(".config.yaml.") for other in others):
+        raise UsageError(
+            "is not empty and holds no training of ours",
+            path=directory,
+            hint="give a new output directory; nothing is written over other files",
+        )
     with atomic_write(record) as handle:
         yaml.safe_dump(config.to_dict(), handle, allow_unicode=True, sort_keys=False)
 
 
-def _prepare(config: TrainingConfig, directory: Path, announce: Callable[[str], None]) -> _Materials:
+def _is_configuration(values: Any) -> TypeGuard[dict[str, Any]]:
+    return (
+        isinstance(values, dict)
+        and {"data", "model", "runtime"} <= values.keys()
+        and all(isinstance(section, dict) for section in values.values())
+    )
+
+
+def _prepare(config: TrainingConfig, directory: Path | None, announce: Callable[[str], None]) -> _Materials:
+    """Reads everything; with a directory, what cannot be used is kept there."""
     schema = read_schema(config.data.schema) if config.data.schema else None
-    train = _load(config.data.train, schema, directory / "rejected_train.jsonl", announce)
+    train = _load("train", config.data.train, schema, directory)
     if schema is None:
         schema = schema_from_sentences(train)
         announce(f"schema: {len(schema)} predicates, taken from the training sentences")
-    dev = _load(config.data.dev, schema, directory / "rejected_dev.jsonl", announce) if config.data.dev else []
+    dev: list[Sentence] = []
+    if config.data.dev:
+        dev = _load("dev", config.data.dev, schema if config.data.schema else None, directory)
+        unknown = sum(triple.predicate not in schema for sentence in dev for triple in sentence.triples)
+        if unknown:
+            announce(
+                f"{config.data.dev}: {unknown} triples of predicates that the training lacks; they count as missed"
+            )
     vocabulary = Vocabulary.load(config.model.vocab)
     encoder = EncoderConfig.load(config.model.bert_config)
     if len(vocabulary) > encoder.vocab_size:
@@ -232,16 +260,23 @@ def _prepare(config: TrainingConfig, directory: Path, announce: Callable[[str], 
     return _Materials(schema, extended, tokenizer, predicate_ids, encoder, train, dev)
 
 
-def _load(path: str, schema: Schema | None, rejects_path: Path, announce: Callable[[str], None]) -> list[Sentence]:
+def _load(name: str, path: str, schema: Schema | None, directory: Path | None) -> list[Sentence]:
+    """Reads a corpus; what cannot be used is kept in the directory and announced by the reader's log warning."""
     rejects = Rejects()
+    rejects_path = directory / f"rejected_{name}.jsonl" if directory is not None else None
     sentences = load_corpus(path, schema, rejects_path, rejects)
-    if rejects.items:
-        announce(f"{rejects.summary()}; kept with reasons in {rejects_path}")
+    if not any(sentence.triples for sentence in sentences):
+        raise InputError(
+            f"holds no triple that can be used; {rejects.summary()}" if rejects.items else "holds no triple",
+            path=path,
+            hint="give annotated sentences, and the schema that belongs to them",
+        )
     return sentences
 
 
 def _examples(stage: str, materials: _Materials, sentences: list[Sentence], config: TrainingConfig) -> Examples:
     data = config.data
+    sentences = [_known(sentence, materials.schema) for sentence in sentences]
     if stage == "predicate":
         return predicate_examples(sentences, materials.schema, materials.tokenizer, data.max_length, data.overlap)
     return labeling_examples(
@@ -255,6 +290,11 @@ def _examples(stage: str, materials: _Materials, sentences: list[Sentence], conf
     )
 
 
+def _known(sentence: Sentence, schema: Schema) -> Sentence:
+    """The sentence without triples of predicates that the schema lacks, of which no example can be made."""
+    return dataclasses.replace(sentence, triples=tuple(t for t in sentence.triples if t.predicate in schema))
+
+
 def _build(stage: str, materials: _Materials, config: TrainingConfig) -> ExtractionModel:
     if stage == "predicate":
         return PredicateClassifier(materials.encoder, len(materials.schema), dropout=config.model.dropout)
@@ -262,13 +302,30 @@ def _build(stage: str, materials: _Materials, config: TrainingConfig) -> Extract
     return SequenceLabeler(materials.encoder, len(materials.schema), form=labeling.form, dropout=config.model.dropout)
 
 
-def _bundle(
-    materials: _Materials, models: dict[str, ExtractionModel], config: TrainingConfig, directory: Path
-) -> Bundle:
-    """A bundle of the models just trained, and of the other stage if an earlier call trained it here."""
+def _other_stage(recipe: str, directory: Path, materials: _Materials) -> dict[str, ExtractionModel]:
+    """The model of the stage that this recipe leaves alone, if an earlier call trained it here."""
     target = directory / "bundle"
-    if len(models) < len(STAGES) and (target / MANIFEST).is_file():
-        models = {**Bundle.load(target).models, **models}
+    if set(RECIPES[recipe]) == set(STAGES) or not (target / MANIFEST).is_file():
+        return {}
+    earlier = Bundle.load(target)
+    if earlier.schema != materials.schema or earlier.vocabulary != materials.vocabulary:
+        raise InputError(
+            "holds a model of another schema or vocabulary than the files have now",
+            path=target,
+            hint="restore the files, or give another output directory",
+        )
+    return {stage: model for stage, model in earlier.models.items() if stage not in RECIPES[recipe]}
+
+
+def _holds(target: Path, bundle: Bundle) -> bool:
+    """Whether an undamaged bundle of the same stages stands there."""
+    try:
+        return bool(read_manifest(target)["models"].keys() == bundle.models.keys())
+    except KerasbertError:
+        return False
+
+
+def _bundle(materials: _Materials, models: dict[str, ExtractionModel], config: TrainingConfig) -> Bundle:
     settings: dict[str, Any] = {
         "threshold": DEFAULT_THRESHOLD,
         "max_length": config.data.max_length,
@@ -279,7 +336,7 @@ def _bundle(
         vocabulary=materials.vocabulary,
         lower_case=config.model.lower_case,
         predicate_ids=materials.predicate_ids,
-        models=models,
+        models={stage: models[stage] for stage in STAGES if stage in models},
         settings=settings,
         training=config.to_dict(),
     )

@@ -6,21 +6,22 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kerasbert.evaluation.report import render_report
 from kerasbert.evaluation.scores import EvaluationReport
 from kerasbert.schema import Triple
 
 _TITLES = {
-    "predicates": "Stage one, predicates of a sentence",
-    "spans": "Stage two, spans given the predicates",
+    "predicates": "Stage one: predicates",
+    "spans": "Stage two: spans",
     "triples": "Triples",
 }
 
 
 def print_reports(reports: Mapping[str, EvaluationReport], predicates: bool = False) -> None:
     """Prints one line of scores a report, or with `predicates` each report whole."""
-    console = Console(highlight=False)
+    console = _console()
     if predicates:
         for name, report in reports.items():
             console.print(f"[bold]{_TITLES.get(name, name)}[/bold]")
@@ -45,13 +46,14 @@ def print_reports(reports: Mapping[str, EvaluationReport], predicates: bool = Fa
 
 def print_triples(text: str, triples: Sequence[Triple]) -> None:
     """Prints a sentence and its triples with types, character offsets and confidence."""
-    console = Console(highlight=False)
-    console.print(f"\n{text}", markup=False)
+    console = _console()
+    # A long text is left to the terminal to wrap: a pipe gets it in one line.
+    console.print(f"\n{text}", markup=False, soft_wrap=True)
     if not triples:
         console.print("  no triple found")
         return
-    table = Table(box=None, padding=(0, 2, 0, 2))
-    for heading in ("subject", "predicate", "object", "offsets", "confidence"):
+    table = Table(box=None, padding=(0, 1, 0, 1))
+    for heading in ("subject", "predicate", "object", "types", "offsets", "confidence"):
         table.add_column(heading, justify="right" if heading == "confidence" else "left")
     for t in triples:
         offsets = (
@@ -60,16 +62,16 @@ def print_triples(text: str, triples: Sequence[Triple]) -> None:
             else (f"{t.subject_span.start}-{t.subject_span.end} {t.object_span.start}-{t.object_span.end}")
         )
         table.add_row(
-            _typed(t.subject, t.subject_type),
-            t.predicate,
-            _typed(t.object, t.object_type),
+            Text(t.subject),
+            Text(t.predicate),
+            Text(t.object),
+            Text(f"{t.subject_type} {t.object_type}".strip()),
             offsets,
             "" if t.confidence is None else f"{t.confidence:.3f}",
         )
     console.print(table)
 
 
-def _typed(name: str, kind: str) -> str:
-    from rich.markup import escape
-
-    return escape(name) + (f" [dim]{escape(kind)}[/dim]" if kind else "")
+def _console() -> Console:
+    """A console that prints texts as they are: no colours for numbers, no pictures for :names:."""
+    return Console(highlight=False, emoji=False)
