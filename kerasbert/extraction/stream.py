@@ -74,10 +74,10 @@ def extract_file(
 
 
 class _Rate(ProgressColumn):
-    """Texts a second."""
+    """Texts a second since the start: they come in chunks, so a momentary rate would say nothing."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.0f}/s" if task.speed else "")
+        return Text(f"{task.completed / task.elapsed:.0f}/s" if task.elapsed else "")
 
 
 def _progress(visible: bool) -> Progress:
