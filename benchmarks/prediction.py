@@ -17,7 +17,7 @@ from migration.computation import INPUT_SIGNATURE, Computation
 from migration.features import classification_features, labelling_features
 from migration.labelling import classification_data, labelling_data
 
-SENTENCES = 512
+SENTENCES = 256
 PADDED = 128
 
 

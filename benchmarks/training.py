@@ -21,7 +21,7 @@ from kerasbert.training.input import epoch_order
 from kerasbert.training.optimizer import AdamWeightDecay
 
 BATCH = 32
-STEPS = 12
+STEPS = 6
 PADDED = 128
 
 
