@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from kerasbert.keras import keras, tf
+from kerasbert.models.labels import BIO_LABELS, LEGACY_LABELS
 from kerasbert.models.losses import IGNORED_LABEL
 from kerasbert.models.predicate_classifier import PredicateClassifier
-from kerasbert.models.labels import BIO_LABELS, LEGACY_LABELS
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import INPUT_NAMES, ExtractionModel
 from kerasbert.training.optimizer import AdamWeightDecay
