@@ -89,8 +89,9 @@ def train(
         raise UsageError(f"unknown recipe {recipe!r}", hint=f"choose one of {', '.join(RECIPES)}")
     directory = Path(directory)
     config = _resolve(config)
-    set_precision(config.runtime.precision, config.runtime.deterministic, config.runtime.seed)
+    # A cluster has to be joined before anything else asks for the devices, as mixed precision does.
     strategy = choose_strategy(config.runtime.devices)
+    set_precision(config.runtime.precision, config.runtime.deterministic, config.runtime.seed)
     # Of a cluster's workers one writes; the others compute the same and leave nothing behind.
     chief = is_chief(strategy)
     if chief:

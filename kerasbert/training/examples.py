@@ -78,9 +78,11 @@ class Examples:
         """Length of every input, int64 [examples]."""
         return np.fromiter((len(row.ids) for row in self.rows), np.int64, len(self.rows))
 
-    def batch(self, indices: Sequence[int] | np.ndarray, multiple_of: int = 1) -> tuple[dict[str, np.ndarray], Any]:
-        """The inputs and labels of some examples, padded together."""
-        inputs = pad([self.rows[i] for i in indices], multiple_of)
+    def batch(
+        self, indices: Sequence[int] | np.ndarray, multiple_of: int = 1, length: int | None = None
+    ) -> tuple[dict[str, np.ndarray], Any]:
+        """The inputs and labels of some examples, padded together; see `pad` for `multiple_of` and `length`."""
+        inputs = pad([self.rows[i] for i in indices], multiple_of, length)
         if self.padding_label is None:
             return inputs, np.stack([self.labels[i] for i in indices]) if len(indices) else np.zeros(
                 (0, len(self.labels[0])), np.int32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -78,8 +79,8 @@ def training_dataset(
     def order(epoch: int) -> np.ndarray:
         return epoch_order(lengths, batch_size, seed, epoch)
 
-    def pick(step: int, replica: int, replicas: int) -> np.ndarray:
-        return order(step // per_epoch)[step % per_epoch][replica::replicas]
+    def pick(step: int) -> np.ndarray:
+        return order(step // per_epoch)[step % per_epoch]
 
     return _distribute(examples, start, end, strategy, multiple, pick)
 
@@ -89,11 +90,7 @@ def evaluation_dataset(
 ) -> tuple[tf.data.Dataset, int]:
     """Every example once, in batches of similar length, and the number of batches."""
     batches = evaluation_batches(examples.lengths, batch_size)
-
-    def pick(step: int, replica: int, replicas: int) -> np.ndarray:
-        return batches[step][replica::replicas]
-
-    return _distribute(examples, 0, len(batches), strategy, multiple, pick), len(batches)
+    return _distribute(examples, 0, len(batches), strategy, multiple, batches.__getitem__), len(batches)
 
 
 def evaluation_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -118,8 +115,19 @@ def evaluation_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]
 
 
 def _distribute(
-    examples: Examples, start: int, end: int, strategy: tf.distribute.Strategy, multiple: int, pick: Any
+    examples: Examples,
+    start: int,
+    end: int,
+    strategy: tf.distribute.Strategy,
+    multiple: int,
+    pick: Callable[[int], np.ndarray],
 ) -> tf.data.Dataset:
+    """The batches of the steps `start` to `end` that `pick` gives, a share for each replica.
+
+    All shares are padded to the longest example of the whole batch: the original's loss of the second stage counts
+    padding too.
+    """
+    lengths = examples.lengths
     inputs, labels = examples.batch([0], multiple)
     signature = tf.nest.map_structure(
         lambda array: tf.TensorSpec([None, *(None if i else d for i, d in enumerate(array.shape[1:], 1))], array.dtype),
@@ -133,8 +141,10 @@ def _distribute(
 
         def make(position: np.ndarray) -> list[np.ndarray]:
             step, replica = divmod(int(position), local)
-            indices = pick(step, first + replica, context.num_replicas_in_sync)
-            return tf.nest.flatten(examples.batch(indices, multiple))
+            batch = pick(step)
+            width = -(-int(lengths[batch].max()) // multiple) * multiple
+            share = batch[first + replica :: context.num_replicas_in_sync]
+            return tf.nest.flatten(examples.batch(share, length=width))
 
         def load(position: tf.Tensor) -> Any:
             arrays = tf.numpy_function(make, [position], flat_types, stateful=False)

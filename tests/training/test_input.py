@@ -146,6 +146,20 @@ def test_replicas_share_a_batch_without_gap_or_overlap(replicas: int, pipelines:
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
+def test_shares_of_a_batch_are_padded_alike() -> None:
+    """A loss that counts padding, as the original's second stage does, must not depend on who gets which share."""
+    examples = numbered(22, "labeling")
+    datasets = [
+        training_dataset(examples, 4, SEED, 0, 10, Worker(3), 1),
+        evaluation_dataset(examples, 4, Worker(3), 1)[0],
+    ]
+    for dataset in datasets:
+        widths = [(inputs["input_ids"].shape[1], labels["token_labels"].shape[1]) for inputs, labels in dataset]
+        for step in range(0, len(widths), 3):
+            assert len({width for pair in widths[step : step + 3] for width in pair}) == 1
+        assert len(set(widths)) > 1
+
+
 @pytest.mark.parametrize("replicas", [1, 2, 3, 5])
 @pytest.mark.parametrize("form", ["predicate", "labeling"])
 def test_evaluation_sees_every_example_once(form: str, replicas: int) -> None:
