@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kerasbert.corpus.reader import write_corpus
 from kerasbert.corpus.sample import sample_corpus, sample_vocabulary
+from kerasbert.errors import UsageError
 from kerasbert.evaluation.scores import EvaluationReport
 from kerasbert.extraction.assess import evaluate_pipeline
 from kerasbert.extraction.extractor import Extractor
@@ -63,8 +64,13 @@ def run_demo(
       initialize: see `kerasbert.recipes.train`.
       write_checkpoint: writes a random TF1 checkpoint.
       announce: called with a line about each step.
+
+    Raises:
+      UsageError: the directory holds something else.
     """
     directory = Path(directory)
+    if directory.is_dir() and {path.name for path in directory.iterdir()} - {"material", "training"}:
+        raise UsageError("holds other files than a demonstration's", path=directory, hint="give a new directory")
     material = directory / "material"
     corpus = sample_corpus(SEED, train=12000)
     vocabulary = sample_vocabulary()

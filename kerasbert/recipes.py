@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -17,6 +19,7 @@ from kerasbert.evaluation.scores import EvaluationReport
 from kerasbert.extraction.assess import evaluate_pipeline
 from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.files import atomic_write, describe_os_error, read_json, write_json
+from kerasbert.keras import tf
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
@@ -94,8 +97,19 @@ def train(
     set_precision(config.runtime.precision, config.runtime.deterministic, config.runtime.seed)
     # Of a cluster's workers one writes; the others compute the same and leave nothing behind.
     chief = is_chief(strategy)
-    if chief:
-        _claim(directory, config)
+    with _claimed(directory, config) if chief else contextlib.nullcontext():
+        return _train(recipe, config, directory, strategy, chief, initialize, announce)
+
+
+def _train(
+    recipe: str,
+    config: TrainingConfig,
+    directory: Path,
+    strategy: tf.distribute.Strategy,
+    chief: bool,
+    initialize: Initializer,
+    announce: Callable[[str], None],
+) -> TrainingResult:
     materials = _prepare(config, directory if chief else None, announce)
     other = _other_stage(recipe, directory, materials)
     outcomes: dict[str, Outcome] = {}
@@ -104,7 +118,8 @@ def train(
         train_set = _examples(stage, materials, materials.train, config)
         dev_set = _examples(stage, materials, materials.dev, config) if materials.dev else None
         if chief:
-            accounts = {"train": train_set.report.to_dict(), "dev": dev_set.report.to_dict() if dev_set else None}
+            sets = {"train": train_set, "dev": dev_set}
+            accounts = {name: examples.report.to_dict() for name, examples in sets.items() if examples is not None}
             write_json(directory / stage / "examples.json", accounts)
         announce(
             f"{stage}: {len(train_set)} examples, batches of {settings.batch_size}, {settings.epochs:g} epochs, "
@@ -182,6 +197,23 @@ def _beside(folder: Path, names: Sequence[str], key: str) -> str:
     )
 
 
+@contextlib.contextmanager
+def _claimed(directory: Path, config: TrainingConfig) -> Iterator[None]:
+    """Holds the output directory against a second training at the same time; the lock goes with the process."""
+    _claim(directory, config)
+    with (directory / "config.yaml").open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                "another process is training there", path=directory, hint="wait for it, or give another directory"
+            ) from error
+        except OSError:
+            # A file system without locks.
+            pass
+        yield
+
+
 def _claim(directory: Path, config: TrainingConfig) -> None:
     """Makes the output directory this training's own, or recognises it as such."""
     import yaml
@@ -252,7 +284,8 @@ def _prepare(config: TrainingConfig, directory: Path | None, announce: Callable[
         )
     if config.data.max_length > encoder.max_positions:
         raise UsageError(
-            f"data.max_length is {config.data.max_length}, the encoder reads {encoder.max_positions} positions"
+            f"data.max_length is {config.data.max_length}, the encoder reads {encoder.max_positions} positions",
+            hint=f"add data.max_length={encoder.max_positions} or less; longer texts become overlapping windows",
         )
     tokenizer = Tokenizer(vocabulary, config.model.lower_case)
     extended, predicate_ids = vocabulary.with_predicate_tokens(len(schema))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import shutil
 import signal
@@ -77,7 +78,7 @@ def test_one_stage_after_the_other(trained: Path, material: tiny.Material, tmp_p
     settings = [*material.arguments(), *tiny.OVERRIDES]
     assert run("train", "labeling", "-o", output, *settings).code == 0
     assert list(Bundle.load(output).models) == ["labeling"]
-    refused(run("extract", output, "青岚"), 1, "no predicate model", "kerasbert train")
+    refused(run("extract", output, "青岚"), 1, output, "no predicate model", "kerasbert train")
     done = run("train", "predicate", "-o", output, *settings)
     assert done.code == 0 and "Triples" in done.out
     # Each stage is what it is in a training of both.
@@ -117,7 +118,36 @@ def test_a_wrong_path_can_be_corrected(material: tiny.Material, tmp_path: Path) 
     settings = [*material.arguments(), *tiny.OVERRIDES, "predicate.epochs=1"]
     refused(run("train", "predicate", "-o", output, *settings, f"model.init={wrong}"), 1, wrong, "no checkpoint here")
     refused(run("train", "predicate", "-o", output, *settings, f"data.train={tmp_path}/none"), 1, tmp_path / "none")
-    assert run("train", "predicate", "-o", output, *settings).code == 0
+    # Without a development set, too.
+    place = settings.index("--dev")
+    done = run("train", "predicate", "-o", output, *settings[:place], *settings[place + 2 :])
+    assert done.code == 0 and "The model is in" in done.err
+
+
+def test_two_trainings_in_one_directory_at_once(trained: Path, material: tiny.Material) -> None:
+    before = contents(trained)
+    with (trained / "config.yaml").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        result = run("train", "pipeline", "-o", trained, *material.arguments(), *tiny.OVERRIDES)
+    refused(result, 2, trained, "another process is training there")
+    assert contents(trained) == before
+
+
+def test_a_demonstration_among_other_files(tmp_path: Path) -> None:
+    write(tmp_path / "notes.txt", b"mine")
+    refused(run("demo", "-o", tmp_path), 2, tmp_path, "holds other files")
+    refused(run("demo", "-o", tmp_path / "notes.txt"), 1, tmp_path / "notes.txt", "not a directory")
+    assert contents(tmp_path) == {"notes.txt": b"mine"}
+
+
+def test_sentences_without_a_mention_in_them(material: tiny.Material, tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    write_corpus(path, [Sentence("青岚是", (Triple("北陆", "首都", "白渡"),))])
+    output = tmp_path / "out"
+    arguments = [*replaced(material, "--train", path), *tiny.OVERRIDES]
+    result = run("train", "labeling", "-o", output, *arguments)
+    refused(result, 1, output / "labeling", "no training example is left", "kerasbert check")
+    assert json.loads((output / "labeling" / "examples.json").read_text())["train"]["not_found"] == 1
 
 
 @pytest.mark.parametrize("name", ["out/notes.txt", "out/config.yaml", "out/.config.yaml"])

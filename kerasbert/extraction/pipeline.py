@@ -72,7 +72,11 @@ class Pipeline:
     @classmethod
     def load(cls, directory: str | Path, threshold: float | None = None) -> Pipeline:
         """Both stages of the bundle in a directory, or in the output directory of a training."""
-        return cls(Bundle.load(directory), threshold)
+        bundle = Bundle.load(directory)
+        try:
+            return cls(bundle, threshold)
+        except InputError as error:
+            raise InputError(error.problem, path=directory, hint=error.hint) from error
 
     def predicate_scores(self, texts: Sequence[str]) -> np.ndarray:
         """Probability that a text states a predicate, float32 [texts, predicates]; the best window counts."""

@@ -65,7 +65,11 @@ def train_model(
         other examples.
     """
     if not len(train):
-        raise InputError("no training example is left", hint="run `kerasbert check` on the training file")
+        raise InputError(
+            "no training example is left; examples.json tells why",
+            path=directory,
+            hint="run `kerasbert check` on the training file",
+        )
     directory = Path(directory)
     dev = dev if dev is not None and len(dev) else None
     per_epoch = steps_per_epoch(len(train), stage.batch_size)
