@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +20,7 @@ from kerasbert.training.input import epoch_order
 from kerasbert.training.optimizer import AdamWeightDecay
 
 BATCH = 32
-STEPS = 6
+STEPS = 8
 PADDED = 128
 
 
@@ -65,10 +64,11 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _task(model: ExtractionModel, examples: Examples, length: int | None) -> Callable[[], None]:
-    """Some training steps on batches drawn as in a training, each call going on where the last one stopped."""
+    """Some training steps on batches of an epoch, from its shortest to its longest so that they stand for all."""
     model.compile(optimizer=AdamWeightDecay(1e-4))
     order = epoch_order(examples.lengths, BATCH, SEED, 0)
-    positions = itertools.cycle(range(len(order)))
+    by_length = order[np.argsort(examples.lengths[order].max(axis=1), kind="stable")]
+    chosen = by_length[((np.arange(STEPS) + 0.5) * len(by_length) / STEPS).astype(int)]
     step = model.make_train_function()
 
     def batch(indices: np.ndarray) -> Any:
@@ -81,7 +81,7 @@ def _task(model: ExtractionModel, examples: Examples, length: int | None) -> Cal
         return inputs, labels
 
     def task() -> None:
-        batches = [batch(order[next(positions)]) for _ in range(STEPS)]
+        batches = [batch(indices) for indices in chosen]
         shapes = tf.nest.map_structure(lambda a: tf.TensorSpec([None] * a.ndim, a.dtype), batches[0])
         step_data = tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=shapes)
         iterator = iter(step_data)
