@@ -59,11 +59,12 @@ def gemm_task(rows: int, config: EncoderConfig) -> tuple[Callable[[], object], f
     h, wide = config.hidden_size, config.intermediate_size
     shapes = [(h, h)] * 4 + [(h, wide), (wide, h)]
     inputs = {size: tf.random.normal([rows, size]) for size in (h, wide)}
-    weights = [tf.random.normal(shape) for shape in shapes]
+    # Weights of their own for every layer: TensorFlow computes equal products once.
+    weights = [tf.random.normal(shape) for _ in range(config.num_layers) for shape in shapes]
 
     @tf.function
     def products() -> list[tf.Tensor]:
-        return [tf.matmul(inputs[w.shape[0]], w) for _ in range(config.num_layers) for w in weights]
+        return [tf.matmul(inputs[w.shape[0]], w) for w in weights]
 
     flop = 2.0 * rows * sum(a * b for a, b in shapes) * config.num_layers
     return products, flop / 1e9
