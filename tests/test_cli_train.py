@@ -8,6 +8,7 @@ import json
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -307,7 +308,16 @@ def sentence_line(sentence: Sentence) -> bytes:
 def test_an_interrupted_training_says_how_to_go_on(material: tiny.Material, tmp_path: Path) -> None:
     settings = [*material.arguments(), *tiny.OVERRIDES, "predicate.epochs=100000"]
     words = command("train", "predicate", "-o", tmp_path / "out", *settings)
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        words,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A job in the background inherits an ignored Ctrl-C, and so would this process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as running:
+        watchdog = threading.Timer(240, running.kill)
+        watchdog.start()
         assert running.stderr is not None
         said = []
         for line in running.stderr:
@@ -316,6 +326,7 @@ def test_an_interrupted_training_says_how_to_go_on(material: tiny.Material, tmp_
                 running.send_signal(signal.SIGINT)
                 break
         rest = running.stderr.read()
+        watchdog.cancel()
     assert running.returncode == 130, "".join(said) + rest
     assert "interrupted; the same command goes on where it stopped" in rest and "Traceback" not in rest
 
