@@ -105,7 +105,7 @@ def run_demo(
         ),
         model=ModelConfig(init=str(init), dropout=0.0),
         predicate=StageConfig(epochs=2, batch_size=16, learning_rate=1e-3),
-        labeling=LabelingConfig(epochs=2.5, batch_size=16, learning_rate=1.5e-3),
+        labeling=LabelingConfig(epochs=3, batch_size=16, learning_rate=1.5e-3),
         optimizer=OptimizerConfig(),
         runtime=RuntimeConfig(seed=SEED),
     )
