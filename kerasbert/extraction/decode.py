@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasbert.models.labels import CONTINUED
 from kerasbert.schema import Predicate, Signature, Span, Triple
 
 _BEGIN = {"B-SUB": "SUB", "B-OBJ": "OBJ"}
 _INSIDE = {"I-SUB": "SUB", "I-OBJ": "OBJ"}
-# The original's label of a token that goes on inside a word: it belongs to whatever mention is open.
-_CONTINUED = "[##WordPiece]"
 
 
 class Mention(NamedTuple):
@@ -51,7 +50,7 @@ def mentions(labels: Sequence[str], scores: np.ndarray, starts: np.ndarray, ends
             found.append(Mention(role, Span(int(starts[first]), int(ends[end - 1])), low))
 
     for i, label in enumerate(labels):
-        if label == _CONTINUED and role:
+        if label == CONTINUED and role:
             low = min(low, float(scores[i]))
             continue
         inside = _INSIDE.get(label)

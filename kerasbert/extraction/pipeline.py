@@ -61,10 +61,7 @@ class Pipeline:
         @tf.function(input_signature=[_INPUTS])
         def label(inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
             scores = tf.nn.log_softmax(labeler(inputs, training=False)["token_logits"])
-            if labeler.form == "native":
-                labels = best_path(scores, _text_positions(inputs), labeler.labels)
-            else:
-                labels = tf.argmax(scores, axis=-1, output_type=tf.int32)
+            labels = best_path(scores, _text_positions(inputs), labeler.labels)
             return labels, tf.exp(tf.gather(scores, labels, batch_dims=2))
 
         self._classify, self._label = classify, label

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasbert.keras import tf
+from kerasbert.models.labels import CONTINUED
 
 _IMPOSSIBLE = -1e9
 
@@ -15,7 +16,7 @@ def allowed_transitions(labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Costs of BIO transitions: 0 where allowed, a large negative number elsewhere.
 
     Args:
-      labels: the label set, as in BIO_LABELS.
+      labels: the label set, BIO_LABELS or LEGACY_LABELS.
 
     Returns:
       float32 [labels] for the first token and float32 [labels, labels] from each label to the next.
@@ -25,7 +26,7 @@ def allowed_transitions(labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     steps = np.zeros((len(labels), len(labels)), np.float32)
     for i, before in enumerate(labels):
         for j, after in enumerate(labels):
-            if inside[j] and before[2:] != after[2:]:
+            if inside[j] and before[2:] != after[2:] and before != CONTINUED:
                 steps[i, j] = _IMPOSSIBLE
     return first, steps
 
@@ -39,7 +40,7 @@ def best_path(log_probabilities: tf.Tensor, text: tf.Tensor, labels: Sequence[st
     Args:
       log_probabilities: float [batch, length, labels].
       text: bool [batch, length], the positions that are labelled; elsewhere the first label is given.
-      labels: the label set; its first label is "outside".
+      labels: the label set; its first label belongs to no mention.
 
     Returns:
       int32 [batch, length].

@@ -18,3 +18,6 @@ LEGACY_LABELS = (
     "O",
 )
 """The token labels of the original, in the order of its output units."""
+
+CONTINUED = "[##WordPiece]"
+"""The original's label of a token that goes on inside a word: it belongs to whatever mention is open."""
