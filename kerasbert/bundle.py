@@ -5,33 +5,64 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from kerasbert.errors import CheckpointError, InputError
 from kerasbert.files import atomic_directory, describe_os_error, displaced, read_json, write_json
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.predicate_classifier import PredicateClassifier
+from kerasbert.models.pretrained import PretrainedEncoder
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import ExtractionModel
 from kerasbert.schema import Schema
+from kerasbert.tensors import Tensor, TensorFile, held, write_tensors
 from kerasbert.text.vocabulary import Vocabulary
 
 FORMAT = 1
 MANIFEST = "bundle.json"
 _PACKAGES = ("kerasbert", "tensorflow", "tf_keras", "tensorflow-text", "tf-models-official")
 
-STAGES: dict[str, type[PredicateClassifier] | type[SequenceLabeler]] = {
+STAGES: dict[str, type[ExtractionModel]] = {
     "predicate": PredicateClassifier,
     "labeling": SequenceLabeler,
+    "encoder": PretrainedEncoder,
 }
-"""The stages of the pipeline and the models they run on."""
+"""The models that a bundle can hold: the two stages of the pipeline, and an encoder to train from."""
+
+OPTIMIZER, PRETRAINING = "optimizer", "pretraining"
+"""What may accompany a model in a file `<stage>.<kind>.safetensors`: an optimizer's state (the moments
+`<weight>/first_moment` and `<weight>/second_moment`, and `step`, of Adam without bias correction as TF1 BERT has it),
+and heads of the pretraining."""
 
 _COPY = "copy the whole directory again, or train again"
+
+
+@dataclass
+class Description:
+    """What a bundle says about its models.
+
+    Attributes:
+      schema: the predicates in the order of the output units; None for an encoder by itself.
+      vocabulary: ids are those of the word embeddings.
+      lower_case: whether texts are lower-cased.
+      predicate_ids: vocabulary id of the token that asks for each predicate.
+      models: the configuration of each model by stage, as its `get_config` gives it.
+      settings: what decoding needs: `threshold`, `max_length` and `overlap`.
+      metrics: scores on the development set, for people to read.
+      training: the resolved configuration, for people to read.
+    """
+
+    schema: Schema | None
+    vocabulary: Vocabulary
+    lower_case: bool
+    predicate_ids: tuple[int, ...]
+    models: dict[str, dict[str, Any]]
+    settings: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -39,14 +70,8 @@ class Bundle:
     """Everything that extraction needs.
 
     Attributes:
-      schema: the predicates in the order of the output units.
-      vocabulary: ids are those of the word embeddings.
-      lower_case: whether texts are lower-cased.
-      predicate_ids: vocabulary id of the token that asks for each predicate.
-      models: the trained models by stage, "predicate" and "labeling".
-      settings: what decoding needs: `threshold`, `max_length` and `overlap`.
-      metrics: scores on the development set, for people to read.
-      training: the resolved configuration, for people to read.
+      models: the trained models by stage, see `STAGES`.
+      schema, vocabulary, lower_case, predicate_ids, settings, metrics, training: as in `Description`.
     """
 
     schema: Schema
@@ -64,25 +89,9 @@ class Bundle:
         Raises:
           InputError: the place cannot be written, or holds something else than a bundle.
         """
-        directory = Path(directory)
-        _require_replaceable(directory)
-        with atomic_directory(directory) as folder:
-            self.vocabulary.save(folder / "vocab.txt")
-            write_json(folder / "schema.json", self.schema.to_dict())
-            for stage, model in self.models.items():
-                save_weights(folder / f"{stage}.safetensors", model)
-            manifest = {
-                "format": FORMAT,
-                "models": {stage: model.get_config() for stage, model in self.models.items()},
-                "lower_case": self.lower_case,
-                "predicate_ids": list(self.predicate_ids),
-                "settings": self.settings,
-                "metrics": self.metrics,
-                "training": self.training,
-                "versions": {name: _version(name) for name in _PACKAGES},
-                "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
-            }
-            write_json(folder / MANIFEST, manifest | {"digest": _digest(manifest)})
+        configs = {stage: model.get_config() for stage, model in self.models.items()}
+        tensors = {weights_file(stage): weight_tensors(model) for stage, model in self.models.items()}
+        write_bundle(directory, Description(**(vars(self) | {"models": configs})), tensors)
 
     @classmethod
     def load(cls, directory: str | Path) -> Bundle:
@@ -93,29 +102,104 @@ class Bundle:
           CheckpointError: weights that do not fit the model, by name.
         """
         directory = find_bundle(directory)
-        manifest = read_manifest(directory)
-        try:
-            models: dict[str, ExtractionModel] = {}
-            for stage, config in manifest["models"].items():
-                config = dict(config)
-                config["encoder"] = EncoderConfig(**config["encoder"])
-                model = STAGES[stage](**config)
-                load_weights(directory / f"{stage}.safetensors", model)
-                models[stage] = model
-            return cls(
-                schema=Schema.from_dict(read_json(directory / "schema.json", "a schema")),
-                vocabulary=Vocabulary.load(directory / "vocab.txt"),
-                lower_case=manifest["lower_case"],
-                predicate_ids=tuple(manifest["predicate_ids"]),
-                models=models,
-                settings=manifest["settings"],
-                metrics=manifest["metrics"],
-                training=manifest["training"],
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        description = read_description(directory)
+        if description.schema is None:
             raise InputError(
-                f"is no bundle manifest that this version can read ({error!r})", path=directory / MANIFEST
-            ) from error
+                "holds a pretrained encoder and no trained model",
+                path=directory,
+                hint="train from it: kerasbert train ... --init DIRECTORY",
+            )
+        models = {stage: load_model(directory, stage, config) for stage, config in description.models.items()}
+        return cls(**(vars(description) | {"models": models}))
+
+
+def write_bundle(
+    directory: str | Path,
+    description: Description,
+    tensors: Mapping[str, Sequence[Tensor]],
+    written: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Writes a bundle from tensors that need not be in memory.
+
+    Args:
+      directory: where to; a bundle that stands there is replaced only when the new one is complete.
+      description: of the models.
+      tensors: the content of each file of weights by its name, see `weights_file`.
+      written: called with the bytes of every tensor written.
+
+    Raises:
+      InputError: the place cannot be written, or holds something else than a bundle.
+    """
+    directory = Path(directory)
+    _require_replaceable(directory)
+    with atomic_directory(directory) as folder:
+        description.vocabulary.save(folder / "vocab.txt")
+        if description.schema is not None:
+            write_json(folder / "schema.json", description.schema.to_dict())
+        for name, items in tensors.items():
+            write_tensors(folder / name, items, written=written)
+        manifest = {
+            "format": FORMAT,
+            "models": description.models,
+            "lower_case": description.lower_case,
+            "predicate_ids": list(description.predicate_ids),
+            "settings": description.settings,
+            "metrics": description.metrics,
+            "training": description.training,
+            "versions": {name: _version(name) for name in _PACKAGES},
+            "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
+        }
+        write_json(folder / MANIFEST, manifest | {"digest": _digest(manifest)})
+
+
+def read_description(directory: str | Path) -> Description:
+    """What a bundle says about its models, after a check that it is whole.
+
+    Raises:
+      InputError: as for `Bundle.load`.
+    """
+    directory = find_bundle(directory)
+    manifest = read_manifest(directory)
+    schema = directory / "schema.json"
+    try:
+        for stage, config in manifest["models"].items():
+            STAGES[stage], EncoderConfig(**config["encoder"])
+        return Description(
+            schema=Schema.from_dict(read_json(schema, "a schema")) if schema.is_file() else None,
+            vocabulary=Vocabulary.load(directory / "vocab.txt"),
+            lower_case=manifest["lower_case"],
+            predicate_ids=tuple(manifest["predicate_ids"]),
+            models={stage: dict(config) for stage, config in manifest["models"].items()},
+            settings=manifest["settings"],
+            metrics=manifest["metrics"],
+            training=manifest["training"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"is no bundle manifest that this version can read ({error!r})", path=directory / MANIFEST
+        ) from error
+
+
+def weights_file(stage: str, kind: str = "") -> str:
+    """The name of the file that holds the weights of a stage's model, or what of a `kind` accompanies them."""
+    return f"{stage}.{kind}.safetensors" if kind else f"{stage}.safetensors"
+
+
+def load_model(directory: Path, stage: str, config: Mapping[str, Any]) -> ExtractionModel:
+    """The model of a stage with its weights.
+
+    Raises:
+      InputError: its file is missing, or its configuration is not that of such a model.
+      CheckpointError: weights that do not fit the model, by name.
+    """
+    try:
+        model = STAGES[stage](**config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"is no bundle manifest that this version can read ({error!r})", path=directory / MANIFEST
+        ) from error
+    load_weights(directory / weights_file(stage), model)
+    return model
 
 
 def read_manifest(directory: str | Path) -> dict[str, Any]:
@@ -171,48 +255,33 @@ def find_bundle(directory: str | Path) -> Path:
     )
 
 
-def save_weights(path: Path, model: ExtractionModel) -> None:
-    """Writes a model's weights by name, as safetensors.
-
-    Raises:
-      InputError: the file cannot be written.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
-    try:
-        save_file({name: np.ascontiguousarray(w.numpy()) for name, w in model.named_weights().items()}, str(path))
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"cannot be written: {error}", path=path, hint="choose another output directory") from error
+def weight_tensors(model: ExtractionModel) -> list[Tensor]:
+    """A model's weights by name, in alphabetical order."""
+    return [held(name, weight.numpy()) for name, weight in sorted(model.named_weights().items())]
 
 
 def load_weights(path: Path, model: ExtractionModel) -> None:
-    """Sets every weight of a model from a file that `save_weights` wrote.
+    """Sets every weight of a model from a file of a bundle.
 
     Raises:
+      InputError: no such file, or one that is damaged.
       CheckpointError: a weight is missing, unknown or of another shape; nothing is set then.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     if not path.is_file():
         raise InputError("is missing from the bundle", path=path)
-    try:
-        arrays: Mapping[str, np.ndarray] = load_file(str(path))
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"cannot be read as safetensors: {error}", path=path) from error
-    weights = model.named_weights()
-    problems = [f"missing: {name}" for name in weights if name not in arrays]
-    problems += [f"unknown: {name}" for name in arrays if name not in weights]
+    file = TensorFile(path)
+    weights, found = model.named_weights(), file.tensors
+    problems = [f"missing: {name}" for name in weights if name not in found]
+    problems += [f"unknown: {name}" for name in found if name not in weights]
     problems += [
-        f"{name}: shape {list(arrays[name].shape)} in the file, {list(weight.shape)} in the model"
+        f"{name}: shape {list(found[name].shape)} in the file, {list(weight.shape)} in the model"
         for name, weight in weights.items()
-        if name in arrays and arrays[name].shape != tuple(weight.shape)
+        if name in found and found[name].shape != tuple(weight.shape)
     ]
     if problems:
         raise CheckpointError("does not fit the model: " + "; ".join(problems[:8]), path=path)
     for name, weight in weights.items():
-        weight.assign(arrays[name])
+        weight.assign(file.read(name))
 
 
 def _require_replaceable(directory: Path) -> None:

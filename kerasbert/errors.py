@@ -50,5 +50,5 @@ class UsageError(KerasbertError):
     exit_code = 2
 
 
-class CheckpointError(KerasbertError):
+class CheckpointError(InputError):
     """A checkpoint does not hold the variables that a model needs, by name and shape."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -18,7 +18,7 @@ from kerasbert.errors import InputError, KerasbertError, UsageError
 from kerasbert.evaluation.scores import EvaluationReport
 from kerasbert.extraction.assess import evaluate_pipeline
 from kerasbert.extraction.pipeline import Pipeline
-from kerasbert.files import atomic_write, describe_os_error, read_json, write_json
+from kerasbert.files import atomic_write, describe_os_error, write_json
 from kerasbert.keras import tf
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.predicate_classifier import PredicateClassifier
@@ -30,7 +30,9 @@ from kerasbert.text.vocabulary import Vocabulary
 from kerasbert.training.config import LabelingConfig, TrainingConfig, describe_changes
 from kerasbert.training.examples import Examples, labeling_examples, predicate_examples
 from kerasbert.training.loop import Outcome, train_model
+from kerasbert.training.resolve import resolve
 from kerasbert.training.strategy import choose_strategy, is_chief, set_precision
+from kerasbert.training.warm_start import bundle_encoder, is_bundle, start_from_bundle
 
 STAGES = ("predicate", "labeling")
 RECIPES: dict[str, tuple[str, ...]] = {"predicate": ("predicate",), "labeling": ("labeling",), "pipeline": STAGES}
@@ -91,7 +93,7 @@ def train(
     if recipe not in RECIPES:
         raise UsageError(f"unknown recipe {recipe!r}", hint=f"choose one of {', '.join(RECIPES)}")
     directory = Path(directory)
-    config = _resolve(config)
+    config = resolve(config)
     # A cluster has to be joined before anything else asks for the devices, as mixed precision does.
     strategy = choose_strategy(config.runtime.devices)
     set_precision(config.runtime.precision, config.runtime.deterministic, config.runtime.seed)
@@ -111,6 +113,12 @@ def _train(
     announce: Callable[[str], None],
 ) -> TrainingResult:
     materials = _prepare(config, directory if chief else None, announce)
+
+    def start(model: ExtractionModel, stage: str) -> str:
+        if is_bundle(config.model.init):
+            return start_from_bundle(model, stage, config.model.init, materials.schema, materials.vocabulary)
+        return initialize(model, Path(config.model.init))
+
     other = _other_stage(recipe, directory, materials)
     outcomes: dict[str, Outcome] = {}
     for stage in RECIPES[recipe]:
@@ -127,7 +135,7 @@ def _train(
         )
         outcomes[stage] = train_model(
             build=lambda stage=stage: _build(stage, materials, config),  # type: ignore[misc]
-            initialize=lambda model: announce(initialize(model, Path(config.model.init))),
+            initialize=lambda model, stage=stage: announce(start(model, stage)),  # type: ignore[misc]
             train=train_set,
             dev=dev_set,
             stage=settings,
@@ -151,50 +159,6 @@ def _train(
     if chief and not (finished and _holds(directory / "bundle", bundle)):
         bundle.save(directory / "bundle")
     return TrainingResult(directory, outcomes, dev)
-
-
-def _resolve(config: TrainingConfig) -> TrainingConfig:
-    """Fills in the files that stand beside the checkpoint, so that the written configuration is complete."""
-    for key, value in (("data.train", config.data.train), ("model.init", config.model.init)):
-        if not value:
-            raise UsageError(f"{key} is not set", hint=f"add {key}=PATH")
-    init = Path(config.model.init)
-    folder = init if init.is_dir() else init.parent
-    model = dataclasses.replace(
-        config.model,
-        bert_config=config.model.bert_config or _beside(folder, ("bert_config.json", "config.json"), "bert_config"),
-        vocab=config.model.vocab or _beside(folder, ("vocab.txt",), "vocab"),
-    )
-    _require_case(folder, model.lower_case)
-    return dataclasses.replace(config, model=model)
-
-
-def _require_case(folder: Path, lower_case: bool) -> None:
-    """Refuses a letter case that contradicts the checkpoint: it would cost quality without any other sign."""
-    name = folder.resolve().name.lower()
-    expected: bool | None = None
-    if (folder / "tokenizer_config.json").is_file():
-        settings = read_json(folder / "tokenizer_config.json", "a tokenizer configuration")
-        expected = settings.get("do_lower_case") if isinstance(settings, dict) else None
-    elif "uncased" in name or name.startswith("chinese_l-"):
-        expected = True
-    elif "cased" in name:
-        expected = False
-    if expected is not None and expected != lower_case:
-        raise UsageError(
-            f"this checkpoint is {'lower-cased' if expected else 'cased'}, but model.lower_case is {lower_case}",
-            path=folder,
-            hint=f"add model.lower_case={str(expected).lower()}",
-        )
-
-
-def _beside(folder: Path, names: Sequence[str], key: str) -> str:
-    for name in names:
-        if (folder / name).is_file():
-            return str(folder / name)
-    raise InputError(
-        f"there is no {' or '.join(names)} beside the checkpoint", path=folder, hint=f"add model.{key}=PATH"
-    )
 
 
 @contextlib.contextmanager
@@ -275,7 +239,8 @@ def _prepare(config: TrainingConfig, directory: Path | None, announce: Callable[
                 f"{config.data.dev}: {unknown} triples of predicates that the training lacks; they count as missed"
             )
     vocabulary = Vocabulary.load(config.model.vocab)
-    encoder = EncoderConfig.load(config.model.bert_config)
+    given, init = config.model.bert_config, config.model.init
+    encoder = EncoderConfig.load(given) if given or not is_bundle(init) else bundle_encoder(init)
     if len(vocabulary) > encoder.vocab_size:
         raise InputError(
             f"holds {len(vocabulary)} tokens, the encoder {encoder.vocab_size} word embeddings",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from kerasbert.errors import CheckpointError, UsageError
 from kerasbert.keras import tf
+from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import ExtractionModel
-from migration.names import EMBEDDINGS, HEADS, Row, encoder_rows, layer_rows
+from migration.names import EMBEDDINGS, HEADS, Row, encoder_rows, is_encoder, layer_rows
 from migration.sources import Source, open_source
 
 _SHOWN = 12
@@ -95,15 +96,13 @@ def load_trained(model: PredicateClassifier | SequenceLabeler, path: str | Path)
 def _load(model: ExtractionModel, source: Source, stage: str | None) -> LoadReport:
     """Sets the encoder, and the heads of a stage where one is given."""
     weights = model.named_weights()
-    rows = list(encoder_rows(model.encoder_config.num_layers))
-    if stage is not None:
-        rows += HEADS[stage]
-    extended = _require_fit(model, source, rows, stage)
+    rows = stage_rows(model.encoder_config, stage)
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    # Only pretrained encoders may lack word embeddings: predicates get tokens of their own, which are appended.
+    extended = require_fit(source, rows, shapes, model.encoder_config.num_layers, stage, extendable=stage is None)
     arrays: dict[str, np.ndarray] = {}
     for row in rows:
-        name = source.name_of(row)
-        array = _floats(source.read(name), name, source)
-        array = source.transform_of(row).load(array, model.encoder_config.num_heads)
+        array = source.transform_of(row).load(read_floats(source, row), model.encoder_config.num_heads)
         if extended and row == _WORDS:
             array = np.concatenate([array, weights[row.keras].numpy()[len(array) :]])
         arrays[row.keras] = array
@@ -112,7 +111,7 @@ def _load(model: ExtractionModel, source: Source, stage: str | None) -> LoadRepo
         weights[keras_name].assign(array)
     known = {source.name_of(row) for row in rows}
     others = [name for name in sorted(source.shapes) if name not in known]
-    head_names = {row.tf1 for heads in HEADS.values() for row in heads}
+    head_names = {source.name_of(row) for heads in HEADS.values() for row in heads}
     return LoadReport(
         source=source.path,
         loaded=tuple(arrays),
@@ -124,32 +123,61 @@ def _load(model: ExtractionModel, source: Source, stage: str | None) -> LoadRepo
     )
 
 
-def _require_fit(model: ExtractionModel, source: Source, rows: Sequence[Row], stage: str | None) -> int:
+def stage_rows(config: EncoderConfig, stage: str | None) -> list[Row]:
+    """The rows of an encoder, and of the heads of a stage where one is given."""
+    return [*encoder_rows(config.num_layers), *(HEADS[stage] if stage is not None else ())]
+
+
+def trained_stages(source: Source) -> list[str]:
+    """The stages whose heads a checkpoint holds, all of them."""
+    names = {stage: {source.name_of(row) for row in rows} for stage, rows in HEADS.items()}
+    found = {stage for stage in names if names[stage] <= source.shapes.keys()}
+    # In Hugging Face's layout the second stage has what the first one has, and more.
+    return [stage for stage in names if stage in found and not any(names[stage] < names[other] for other in found)]
+
+
+def require_fit(
+    source: Source,
+    rows: Sequence[Row],
+    shapes: Mapping[str, tuple[int, ...]],
+    layers: int,
+    stage: str | None,
+    *,
+    extendable: bool,
+) -> int:
     """Compares names and shapes, and returns how many rows of the word embeddings the checkpoint lacks.
 
-    Only pretrained encoders may lack some: predicates get tokens of their own, which are appended.
+    Args:
+      source: the checkpoint.
+      rows: what is needed of it.
+      shapes: of every weight of the model by its name here.
+      layers: of the model's encoder.
+      stage: whose heads are among the rows; None for the encoder alone.
+      extendable: whether the checkpoint may lack some word embeddings.
+
+    Raises:
+      CheckpointError: with all differences by name.
     """
-    weights = model.named_weights()
     problems: list[str] = []
     only_heads, extended = True, 0
     for row in rows:
-        name, wanted = source.name_of(row), tuple(weights[row.keras].shape)
+        name, wanted = source.name_of(row), shapes[row.keras]
         foreign_wanted = source.transform_of(row).save(np.empty(wanted, np.bool_)).shape
         found = source.shapes.get(name)
         if found == foreign_wanted:
             continue
-        if stage is None and row == _WORDS and found is not None and _has_more_rows(foreign_wanted, found):
+        if extendable and row == _WORDS and found is not None and _has_more_rows(foreign_wanted, found):
             extended = foreign_wanted[0] - found[0]
             continue
-        only_heads &= stage is not None and row in HEADS[stage]
+        only_heads &= not is_encoder(row)
         if found is None:
             problems.append(f"missing: {name or row.keras}")
         else:
             problems.append(f"{name}: shape {list(found)} in the checkpoint, {list(foreign_wanted)} in the model")
-    layers = next(n for n in itertools.count() if source.name_of(next(layer_rows(n))) not in source.shapes)
-    if layers != model.encoder_config.num_layers:
+    present = next(n for n in itertools.count() if source.name_of(next(layer_rows(n))) not in source.shapes)
+    if present != layers:
         only_heads = False
-        problems.insert(0, f"{layers} encoder layers in the checkpoint, {model.encoder_config.num_layers} in the model")
+        problems.insert(0, f"{present} encoder layers in the checkpoint, {layers} in the model")
     if problems:
         raise CheckpointError(
             f"does not fit the model ({len(problems)} differences):\n    " + _listed(problems, "\n    "),
@@ -166,7 +194,7 @@ def _has_more_rows(more: tuple[int, ...], fewer: tuple[int, ...]) -> bool:
 def _advice(source: Source, stage: str | None, only_heads: bool) -> str:
     if source.name_of(_WORDS) not in source.shapes:
         return f"this is no BERT checkpoint: it holds no {source.name_of(_WORDS)}"
-    trained = [name for name, rows in HEADS.items() if all(row.tf1 in source.shapes for row in rows)]
+    trained = trained_stages(source)
     if stage is not None and stage not in trained:
         if trained:
             return f"this checkpoint was trained for the {trained[0]} stage; give the one of the {stage} stage"
@@ -176,7 +204,14 @@ def _advice(source: Source, stage: str | None, only_heads: bool) -> str:
     return "give the bert_config.json that belongs to the checkpoint"
 
 
-def _floats(array: np.ndarray, name: str, source: Source) -> np.ndarray:
+def read_floats(source: Source, row: Row) -> np.ndarray:
+    """The tensor of a row in the source's layout, as float32.
+
+    Raises:
+      CheckpointError: it holds something else than finite floating-point numbers.
+    """
+    name = source.name_of(row)
+    array = source.read(name)
     if not tf.as_dtype(array.dtype).is_floating:
         raise CheckpointError(
             f"{name} holds {array.dtype}, not floating-point numbers",

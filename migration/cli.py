@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from kerasbert.errors import UsageError
+from migration.cli_checkpoint import app as checkpoint
 
 app = typer.Typer(
     name="kerasbert-migrate",
@@ -15,48 +19,54 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-checkpoint = typer.Typer(help="Checkpoints of TF1 BERT.", no_args_is_help=True)
 app.add_typer(checkpoint, name="checkpoint")
 
 
-@checkpoint.command()
-def inspect(path: Annotated[Path, typer.Argument(help="Checkpoint prefix or directory.")]) -> None:
-    """List the variables of a checkpoint, what they are here, and what nothing here uses."""
-    from migration.inspection import inspect_checkpoint
-
-    typer.echo(inspect_checkpoint(path))
+_WORDS = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+"""All words behind the first one belong to the original's script, whatever they look like."""
 
 
-@checkpoint.command()
-def convert(
-    prefix: Annotated[Path, typer.Argument(help="A trained checkpoint of either stage: .../model.ckpt-N.")],
-    directory: Annotated[Path, typer.Argument(help="The bundle to make, or to complete with this stage.")],
-    config: Annotated[Path, typer.Option("--config", help="Its bert_config.json.")],
-    vocab: Annotated[Path, typer.Option("--vocab", help="Its vocab.txt.")],
-    schema: Annotated[Path | None, typer.Option("--schema", help="Its predicates, if not DuIE 1.0's 49.")] = None,
+@app.command(name="run", context_settings=_WORDS)
+def run_script(
+    context: typer.Context,
+    script: Annotated[str, typer.Argument(help="The original's script, by name or path; its arguments follow.")],
 ) -> None:
-    """Turn a trained TF1 checkpoint into a model that `kerasbert extract` runs."""
-    from kerasbert.corpus.schemas import read_schema
-    from migration.constants import DUIE_SCHEMA
-    from migration.convert import convert as run
+    """Do what a script of the original does, with the same arguments: run SCRIPT --flag=value ..."""
+    from migration.commands import run_script as run
 
-    typer.echo(run(prefix, directory, config, vocab, read_schema(schema) if schema else DUIE_SCHEMA).summary())
+    run(script, context.args, typer.echo, lambda line: typer.echo(line, err=True))
 
 
-@checkpoint.command()
-def random(
-    prefix: Annotated[Path, typer.Argument(help="Where to write it, as in init/bert_model.ckpt.")],
-    config: Annotated[Path, typer.Option("--config", help="bert_config.json that gives its shape.")],
-    seed: Annotated[int, typer.Option(help="Of the weights.")] = 2019,
+@app.command(context_settings=_WORDS)
+def flags(
+    context: typer.Context,
+    script: Annotated[str, typer.Argument(metavar="-- COMMAND", help="A command line of the original.")],
 ) -> None:
-    """Write an untrained encoder as a TF1 checkpoint, to train from scratch."""
-    from kerasbert.errors import InputError
-    from kerasbert.models.encoder import EncoderConfig
-    from migration.pretrained import write_random_checkpoint
+    """Translate a command line of the original: the native command, its YAML, and where each flag went."""
+    from migration.native import translate_command
 
-    if prefix.with_name(prefix.name + ".index").exists():
-        raise InputError("there is a checkpoint already", path=prefix, hint="choose another name")
-    write_random_checkpoint(prefix, EncoderConfig.load(config), seed)
+    typer.echo(translate_command([script, *context.args]))
+
+
+@app.command()
+def adopt(
+    directory: Annotated[Path, typer.Argument(help="A checkout of the original.")],
+    undo: Annotated[bool, typer.Option("--undo", help="Put the original's scripts back.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+) -> None:
+    """Let the original's scripts in a checkout run on this package, under their old names; nothing is lost."""
+    from migration.adopt import plan_adoption, plan_undo
+
+    plan = plan_undo(directory) if undo else plan_adoption(directory)
+    typer.echo(plan.describe())
+    if not plan.pending:
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("nothing is changed without your consent", hint="add --yes")
+        typer.confirm("Do this?", abort=True)
+    plan.carry_out()
+    typer.echo(plan.done(), err=True)
 
 
 def main() -> None:

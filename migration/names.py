@@ -106,20 +106,38 @@ POOLER: tuple[Row, ...] = tuple(_dense("encoder/pooler_transform", "bert/pooler/
 
 HEADS: dict[str, tuple[Row, ...]] = {
     "predicate": (
-        Row("predicate_head/kernel", "output_weights", tf1_transform=TRANSPOSED),
-        Row("predicate_head/bias", "output_bias"),
+        Row("predicate_head/kernel", "output_weights", "classifier.weight", TRANSPOSED, TRANSPOSED),
+        Row("predicate_head/bias", "output_bias", "classifier.bias"),
     ),
     "labeling": (
-        Row("predicate_head/kernel", "predicate_output_weights", tf1_transform=TRANSPOSED),
-        Row("predicate_head/bias", "predicate_output_bias"),
-        Row("token_head/kernel", "token_label_output_weights", tf1_transform=TRANSPOSED),
-        Row("token_head/bias", "token_label_output_bias"),
+        Row("predicate_head/kernel", "predicate_output_weights", "predicate_classifier.weight", TRANSPOSED, TRANSPOSED),
+        Row("predicate_head/bias", "predicate_output_bias", "predicate_classifier.bias"),
+        Row("token_head/kernel", "token_label_output_weights", "classifier.weight", TRANSPOSED, TRANSPOSED),
+        Row("token_head/bias", "token_label_output_bias", "classifier.bias"),
     ),
 }
-"""Head rows by stage: the original's first stage ("predicate") and second stage ("labeling")."""
+"""Head rows by stage: the original's first stage ("predicate") and second stage ("labeling"). In Hugging Face's layout
+they are a `BertForSequenceClassification` and a `BertForTokenClassification`, which knows no predicate head."""
+
+_M, _P = "cls/predictions", "cls.predictions"
+PRETRAINING_HEADS: tuple[Row, ...] = (
+    *_dense("masked_words/transform", f"{_M}/transform/dense", f"{_P}.transform.dense"),
+    *_norm("masked_words/layer_norm", f"{_M}/transform/LayerNorm", f"{_P}.transform.LayerNorm"),
+    Row("masked_words/bias", f"{_M}/output_bias", f"{_P}.bias"),
+    Row(
+        "next_sentence/kernel",
+        "cls/seq_relationship/output_weights",
+        "cls.seq_relationship.weight",
+        TRANSPOSED,
+        TRANSPOSED,
+    ),
+    Row("next_sentence/bias", "cls/seq_relationship/output_bias", "cls.seq_relationship.bias"),
+)
+"""The heads of the pretraining in released checkpoints: masked words and next sentence. No stage uses them; the output
+matrix of the first is the table of word embeddings."""
 
 PRETRAINING_PREFIX = "cls/"
-"""Variables of the released checkpoints' masked-word and next-sentence heads, which no stage uses."""
+"""In front of every TF1 variable of a pretraining head, of those in forks of the pretraining too."""
 
 HUGGING_FACE_PRETRAINING_PREFIX = "cls."
 HUGGING_FACE_POSITION_IDS = "embeddings.position_ids"
@@ -131,9 +149,16 @@ HUGGING_FACE_PREFIX = "bert."
 HUGGING_FACE_OLD_ENDINGS = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
 """Endings of today's names and what exports made from the TF1 releases call the same tensors."""
 
+OBJECT_NEEDLESS = (".OPTIMIZER_SLOT", "save_counter", "optimizer", "_CHECKPOINTABLE")
+"""Parts of the keys of what else a TF2 checkpoint of an encoder may hold: a counter, an optimizer."""
+
 GLOBAL_STEP = "global_step"
 FIRST_MOMENT, SECOND_MOMENT = "adam_m", "adam_v"
 """The original's optimizer slots are named `<variable>/adam_m` and `<variable>/adam_v`."""
+
+STEP = "step"
+MOMENTS = {FIRST_MOMENT: "first_moment", SECOND_MOMENT: "second_moment"}
+"""What a bundle's optimizer state calls the same: `step`, `<weight>/first_moment` and `<weight>/second_moment`."""
 
 
 def encoder_rows(num_layers: int) -> Iterator[Row]:
@@ -153,6 +178,16 @@ def layer_rows(n: int) -> Iterator[Row]:
             tf1=row.tf1.replace("{n}", str(n)),
             hugging_face=row.hugging_face.replace("{n}", str(n)),
         )
+
+
+def is_encoder(row: Row) -> bool:
+    """Whether a row belongs to the encoder, not to a head."""
+    return row.keras.startswith("encoder/")
+
+
+def slot_name(variable: str, moment: str) -> str:
+    """The name of a TF1 variable's slot; the moment is `FIRST_MOMENT` or `SECOND_MOMENT`."""
+    return f"{variable}/{moment}"
 
 
 def is_slot(name: str) -> bool:

@@ -1,16 +1,18 @@
-"""Writing TF1 Saver checkpoints: by name, whole or not at all."""
+"""Writing TensorFlow checkpoints: by name, whole or not at all."""
 
 from __future__ import annotations
 
+import glob
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from kerasbert.errors import InputError
 from kerasbert.files import describe_os_error
-from kerasbert.keras import tf
+from kerasbert.keras import keras, tf
 from kerasbert.models.encoder import EncoderConfig, build_encoder
 from migration.names import encoder_rows
 
@@ -23,17 +25,34 @@ def write_tf1_checkpoint(prefix: str | Path, arrays: Mapping[str, np.ndarray]) -
     Raises:
       InputError: the place cannot be written.
     """
-    prefix = Path(prefix)
-    temporary = prefix.with_name(f".{prefix.name}.tmp")
     names = sorted(arrays)
-    try:
-        prefix.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(temporary: str) -> None:
         tf.raw_ops.SaveV2(
-            prefix=str(temporary),
+            prefix=temporary,
             tensor_names=names,
             shape_and_slices=[""] * len(names),
             tensors=[tf.convert_to_tensor(arrays[name]) for name in names],
         )
+
+    _write_atomically(Path(prefix), write)
+
+
+def write_object_checkpoint(prefix: str | Path, encoder: keras.Model) -> None:
+    """Writes an encoder as a TF2 checkpoint, under the two names by which programs of tf-models ask for it.
+
+    Raises:
+      InputError: the place cannot be written.
+    """
+    checkpoint = tf.train.Checkpoint(encoder=encoder, model=encoder)
+    _write_atomically(Path(prefix), lambda temporary: checkpoint.write(temporary))
+
+
+def _write_atomically(prefix: Path, write: Callable[[str], object]) -> None:
+    temporary = prefix.with_name(f".{prefix.name}.tmp")
+    try:
+        prefix.parent.mkdir(parents=True, exist_ok=True)
+        write(str(temporary))
         for ending in (".data-00000-of-00001", ".index"):
             source = temporary.with_name(temporary.name + ending)
             with source.open("rb") as handle:
@@ -41,10 +60,12 @@ def write_tf1_checkpoint(prefix: str | Path, arrays: Mapping[str, np.ndarray]) -
             source.rename(prefix.with_name(prefix.name + ending))
     except (OSError, tf.errors.OpError) as error:
         reason = describe_os_error(error) if isinstance(error, OSError) else str(error.message).splitlines()[0]
-        raise InputError(f"the checkpoint cannot be written: {reason}", path=prefix) from error
+        raise InputError(
+            f"the checkpoint cannot be written: {reason}", path=prefix, hint="free some space or give another place"
+        ) from error
     finally:
-        for left in prefix.parent.glob(f".{prefix.name}.tmp*"):
-            left.unlink(missing_ok=True)
+        for left in prefix.parent.glob(f".{glob.escape(prefix.name)}.tmp*"):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 def write_random_checkpoint(prefix: str | Path, config: EncoderConfig, seed: int) -> None:

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 import kerasbert.bundle
-from kerasbert.bundle import MANIFEST, Bundle, find_bundle, load_weights, read_manifest, save_weights
+from kerasbert.bundle import MANIFEST, Bundle, find_bundle, load_weights, read_manifest, weight_tensors
 from kerasbert.errors import CheckpointError, InputError
 from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.files import displaced
+from kerasbert.tensors import write_tensors
 from tests import tiny
 
 FILES = (MANIFEST, "schema.json", "vocab.txt", "predicate.safetensors", "labeling.safetensors")
@@ -162,7 +163,7 @@ def test_the_output_directory_of_a_training_will_do(saved: tuple[Bundle, Path], 
 def test_weights_of_another_shape(saved: tuple[Bundle, Path], tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     model = tiny.models(hidden_size=32)["predicate"]
-    save_weights(path, model)
+    write_tensors(path, weight_tensors(model))
     target = tiny.models()["predicate"]
     before = {name: weight.numpy() for name, weight in target.named_weights().items()}
     with pytest.raises(
@@ -171,7 +172,7 @@ def test_weights_of_another_shape(saved: tuple[Bundle, Path], tmp_path: Path) ->
         load_weights(path, target)
     assert str(path) in str(caught.value)
     with pytest.raises(CheckpointError, match=r"missing: token_head/kernel.*unknown: predicate_head/"):
-        save_weights(path, target)
+        write_tensors(path, weight_tensors(target))
         load_weights(path, tiny.models()["labeling"])
     path.write_bytes(b"\x08\0\0\0\0\0\0\0nonsense")
     with pytest.raises(CheckpointError, match="cannot be read as safetensors"):

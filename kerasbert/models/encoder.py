@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from kerasbert.errors import InputError
+from kerasbert.errors import InputError, UsageError
 from kerasbert.files import read_json
 from kerasbert.keras import keras, tf
 
@@ -16,7 +17,9 @@ _MASKED_SCORE = -10000.0
 
 
 def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
-    return keras.activations.gelu(x, approximate=True)
+    # Keras takes a power of three, which on CPUs costs a fifth of the whole forward pass of a small encoder.
+    slope = math.sqrt(2.0 / math.pi)
+    return x * (0.5 + 0.5 * tf.tanh(x * (slope + (0.044715 * slope) * tf.square(x))))
 
 
 def _gelu_erf(x: tf.Tensor) -> tf.Tensor:
@@ -131,6 +134,34 @@ class EncoderConfig:
         """Plain JSON values, read back by `load`."""
         return asdict(self)
 
+    def to_bert_config(self, hugging_face: bool = False) -> dict[str, Any]:
+        """The values of a TF1 `bert_config.json`, or of a Hugging Face `config.json`.
+
+        Raises:
+          UsageError: the format has no name for the activation.
+        """
+        table = _HUGGING_FACE_ACTIVATIONS if hugging_face else _TF1_ACTIVATIONS
+        act = next((name for name, meaning in table.items() if meaning == self.activation), None)
+        if act is None:
+            raise UsageError(
+                f"the encoder's activation is {self.activation}, which this format cannot say",
+                hint=f"it knows {', '.join(table.values())}",
+            )
+        values = {
+            "vocab_size": self.vocab_size,
+            "hidden_size": self.hidden_size,
+            "num_hidden_layers": self.num_layers,
+            "num_attention_heads": self.num_heads,
+            "intermediate_size": self.intermediate_size,
+            "max_position_embeddings": self.max_positions,
+            "type_vocab_size": self.type_vocab_size,
+            "hidden_act": act,
+            "hidden_dropout_prob": self.hidden_dropout,
+            "attention_probs_dropout_prob": self.attention_dropout,
+            "initializer_range": self.initializer_range,
+        }
+        return values | ({"model_type": "bert", "layer_norm_eps": 1e-12} if hugging_face else {})
+
 
 def _checked(cls: type[EncoderConfig], values: dict[str, Any], path: str | Path) -> EncoderConfig:
     for field in fields(cls):
@@ -156,6 +187,29 @@ class _MaskedSoftmax(keras.layers.Softmax):
         if mask is not None:
             scores += (1.0 - tf.cast(mask, tf.float32)) * _MASKED_SCORE
         return tf.cast(tf.nn.softmax(scores), inputs.dtype)
+
+
+def weight_shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
+    """The shape of every weight of the encoder by its name, without building it."""
+    hidden, wide, heads = config.hidden_size, config.intermediate_size, config.num_heads
+    size = hidden // heads
+    norm = {"gamma": (hidden,), "beta": (hidden,)}
+    per_head = {"kernel": (hidden, heads, size), "bias": (heads, size)}
+    groups: dict[str, dict[str, tuple[int, ...]]] = {
+        "word_embeddings": {"embeddings": (config.vocab_size, hidden)},
+        "position_embedding": {"embeddings": (config.max_positions, hidden)},
+        "type_embeddings": {"embeddings": (config.type_vocab_size, hidden)},
+        "embeddings/layer_norm": dict(norm),
+        "pooler_transform": {"kernel": (hidden, hidden), "bias": (hidden,)},
+    }
+    for n in range(config.num_layers):
+        layer = f"transformer/layer_{n}"
+        groups |= {f"{layer}/self_attention/{part}": dict(per_head) for part in ("query", "key", "value")}
+        groups[f"{layer}/self_attention/attention_output"] = {"kernel": (heads, size, hidden), "bias": (hidden,)}
+        groups[f"{layer}/intermediate"] = {"kernel": (hidden, wide), "bias": (wide,)}
+        groups[f"{layer}/output"] = {"kernel": (wide, hidden), "bias": (hidden,)}
+        groups |= {f"{layer}/{part}": dict(norm) for part in ("self_attention_layer_norm", "output_layer_norm")}
+    return {f"{group}/{name}": shape for group, weights in groups.items() for name, shape in weights.items()}
 
 
 def build_encoder(config: EncoderConfig) -> keras.Model:

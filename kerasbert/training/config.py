@@ -36,7 +36,8 @@ class ModelConfig:
     """What to start from.
 
     Attributes:
-      init: a pretrained checkpoint: a TF1 prefix, the unpacked folder, or a Hugging Face folder.
+      init: a pretrained checkpoint: a TF1 prefix, the unpacked folder, or a Hugging Face folder; or a bundle, whose
+        training goes on if the state of its optimizer is in it.
       bert_config, vocab: by default the files of that name beside the checkpoint.
       lower_case: whether the vocabulary is lower-cased (also strips accents).
       dropout: probability of dropping a unit before a head.

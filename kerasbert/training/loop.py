@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasbert.errors import InputError
+from kerasbert.errors import InputError, UsageError
 from kerasbert.keras import keras, tf
 from kerasbert.models.task import ExtractionModel
 from kerasbert.training.config import OptimizerConfig, RuntimeConfig, StageConfig
@@ -54,7 +54,8 @@ def train_model(
 
     Args:
       build: makes the model; called in the strategy's scope.
-      initialize: sets its initial weights; not called when there is a state to go on from.
+      initialize: sets its initial weights, and the optimizer's state if there is one to begin with; not called when
+        there is a state in the directory to go on from.
       train, dev: examples; `dev` may be None.
       stage, optimizer, runtime: the settings.
       strategy: devices to train on.
@@ -96,6 +97,9 @@ def train_model(
         _require_agreement(start, strategy, directory)
         if not start:
             initialize(model)
+            # What the model was initialised from may be in the middle of its training.
+            start = state.step = int(model.optimizer.iterations.numpy())
+            _require_steps_left(start, total, stage, directory)
     validation, validation_steps = (
         evaluation_dataset(dev, stage.batch_size, strategy, multiple) if dev is not None else (None, None)
     )
@@ -117,6 +121,16 @@ def train_model(
     state.use_best()
     state.close()
     return Outcome(model, state.history, total, start)
+
+
+def _require_steps_left(start: int, total: int, stage: StageConfig, directory: Path) -> None:
+    if start >= total:
+        raise UsageError(
+            f"the training to go on with is at step {start}, but {stage.epochs:g} epochs in batches of "
+            f"{stage.batch_size} are only {total} steps",
+            path=directory,
+            hint="ask for more epochs, or begin anew from its weights alone (convert with --no-slots)",
+        )
 
 
 def _fingerprint(*sets: Examples | None) -> int:

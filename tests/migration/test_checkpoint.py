@@ -357,7 +357,7 @@ def test_hugging_face_directories_that_cannot_be_used(tmp_path: Path) -> None:
     assert "missing: bert.encoder.layer.2.attention.self.query.weight\n" in message
     assert "2 encoder layers in the checkpoint, 3 in the model" in message
     message = refused(load_trained, model(), directory, CheckpointError)
-    assert "missing: predicate_head/kernel\n" in message
+    assert "missing: classifier.weight\n" in message
     assert "holds no trained heads" in message
 
     weights_file = directory / "model.safetensors"
