@@ -106,13 +106,13 @@ def predict_predicates(
       CheckpointError: the checkpoint does not hold every weight of stage 1, or of another shape.
       UsageError: `max_seq_length` does not fit the model.
     """
-    config = _config(bert_config, max_seq_length)
+    config = load_config(bert_config, max_seq_length)
     vocabulary = Vocabulary.load(vocab)
     features = classification_features(data, vocabulary, max_seq_length, schema)
-    _require_ids(features, config, data, TOKENS)
+    require_ids(features, config, data, TOKENS)
     model = PredicateClassifier(config, len(schema))
     loaded = load_trained(model, checkpoint)
-    _prepare(output_dir, loaded.source)
+    prepare_output(output_dir, loaded.source)
 
     @tf.function(input_signature=INPUT_SIGNATURE)
     def run(inputs: dict[str, tf.Tensor]) -> Outputs:
@@ -151,13 +151,13 @@ def predict_labels(
     Raises:
       InputError, CheckpointError, UsageError: as in `predict_predicates`.
     """
-    config = _config(bert_config, max_seq_length)
+    config = load_config(bert_config, max_seq_length)
     vocabulary = Vocabulary.load(vocab)
     features = labelling_features(data, vocabulary, max_seq_length, schema)
-    _require_ids(features, config, data, TEST_TOKENS if data.labels is None else TOKENS)
+    require_ids(features, config, data, TEST_TOKENS if data.labels is None else TOKENS)
     model = SequenceLabeler(config, len(schema), form="legacy")
     loaded = load_trained(model, checkpoint)
-    _prepare(output_dir, loaded.source)
+    prepare_output(output_dir, loaded.source)
 
     @tf.function(input_signature=INPUT_SIGNATURE)
     def run(inputs: dict[str, tf.Tensor]) -> Outputs:
@@ -210,7 +210,13 @@ def _probe(lengths: np.ndarray, max_seq_length: int) -> np.ndarray:
     return by_length[places.astype(np.int64)]
 
 
-def _config(bert_config: str | Path, max_seq_length: int) -> EncoderConfig:
+def load_config(bert_config: str | Path, max_seq_length: int) -> EncoderConfig:
+    """Reads a `bert_config.json`.
+
+    Raises:
+      InputError: no such file, or no BERT configuration.
+      UsageError: `max_seq_length` is more than the model has positions.
+    """
     config = EncoderConfig.load(bert_config)
     if max_seq_length > config.max_positions:
         raise UsageError(
@@ -220,9 +226,19 @@ def _config(bert_config: str | Path, max_seq_length: int) -> EncoderConfig:
     return config
 
 
-def _require_ids(
+def require_ids(
     features: ClassificationFeatures | LabellingFeatures, config: EncoderConfig, data: StepData, name: str
 ) -> None:
+    """Makes sure that the model has every id; the original stopped somewhere in the computation.
+
+    Args:
+      features: of `data`.
+      config: of the model.
+      data, name: the rows, and the file of their tokens, for the message.
+
+    Raises:
+      InputError: an id beyond the embeddings, with its file and line.
+    """
     beyond = np.argwhere(features.input_ids >= config.vocab_size)
     if len(beyond):
         row, position = beyond[0].tolist()
@@ -234,8 +250,12 @@ def _require_ids(
         )
 
 
-def _prepare(output_dir: str | Path, checkpoint: Path) -> None:
-    """Makes the output directory before the long computation, and refuses one from which the original would predict."""
+def prepare_output(output_dir: str | Path, checkpoint: Path) -> None:
+    """Makes the output directory before the long computation, and refuses one from which the original would predict.
+
+    Raises:
+      InputError: it cannot be made, or holds a checkpoint other than `checkpoint`.
+    """
     try:
         Path(output_dir).mkdir(parents=True, exist_ok=True)
     except OSError as error:

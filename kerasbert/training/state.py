@@ -64,7 +64,7 @@ class TrainingState(keras.callbacks.Callback):
             optimizer=model.optimizer,
             metrics=model.metrics,
             # Keras leaves the generators of dropout out of its checkpoints.
-            generators=[layer._random_generator._generator for layer in _random_layers(model)],
+            generators=random_generators(model),
             best=self._best,
             best_step=self._best_step,
             examples=self._examples,
@@ -218,12 +218,11 @@ def _remove(paths: Iterable[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _random_layers(model: ExtractionModel) -> list[keras.layers.Layer]:
-    return [
-        layer
-        for layer in model._flatten_layers()
-        if getattr(getattr(layer, "_random_generator", None), "_generator", None) is not None
-    ]
+def random_generators(model: ExtractionModel) -> list[tf.random.Generator]:
+    """The generators of dropout, in the order of the layers."""
+    sources = (getattr(layer, "_random_generator", None) for layer in model._flatten_layers())
+    generators = (getattr(source, "_generator", None) for source in sources)
+    return [generator for generator in generators if generator is not None]
 
 
 def _read_history(path: Path) -> list[dict[str, float]]:
