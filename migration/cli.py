@@ -69,6 +69,30 @@ def adopt(
     typer.echo(plan.done(), err=True)
 
 
+@app.command()
+def scan(
+    directory: Annotated[Path, typer.Argument(help="A fork of the original, or any TF1 code.")],
+    schema_out: Annotated[
+        Path | None, typer.Option("--schema-out", help="Write the fork's own label list as a schema file.")
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines in place of text.")] = False,
+) -> None:
+    """Tell what in a fork's code breaks on TensorFlow 2, line by line, and what replaces it; nothing is changed."""
+    import json
+
+    from kerasbert.files import write_json
+    from migration.scan import scan as run
+
+    if schema_out is not None and schema_out.exists():
+        raise UsageError("is there already", path=schema_out, hint="give a new name")
+    report = run(directory)
+    schema = report.schema() if schema_out is not None else None
+    typer.echo(json.dumps(report.to_dict(), ensure_ascii=False) if json_output else report.render())
+    if schema_out is not None and schema is not None:
+        write_json(schema_out, schema.to_dict())
+        typer.echo(f"{schema_out}: {len(schema)} predicates", err=True)
+
+
 def main() -> None:
     """Runs a command; see `kerasbert.cli.run` for how errors end."""
     from kerasbert.cli import run

@@ -17,7 +17,7 @@ from kerasbert.models.encoder import EncoderConfig, build_encoder
 from migration.names import encoder_rows
 
 
-def write_tf1_checkpoint(prefix: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+def write_tf1_checkpoint(prefix: str | Path, arrays: Mapping[str, np.ndarray | tf.Tensor]) -> None:
     """Writes named arrays in the V2 format of `tf.train.Saver`, as one shard.
 
     The index file, without which there is no checkpoint, appears last.

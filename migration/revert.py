@@ -20,6 +20,7 @@ from kerasbert.bundle import (
 )
 from kerasbert.errors import CheckpointError, InputError, UsageError
 from kerasbert.files import atomic_directory, atomic_write, write_json
+from kerasbert.keras import tf
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.tensors import Tensor, TensorFile, write_tensors
 from kerasbert.text.vocabulary import Vocabulary
@@ -150,7 +151,8 @@ def revert(
     settings = contents.encoder.to_bert_config()
     _require_companions(target.parent, contents)
     if format == "tf1":
-        arrays = dict(_tf1_arrays(contents, progress))
+        # TensorFlow's own copies at once, so that no tensor is in memory twice.
+        arrays = {name: tf.constant(array) for name, array in _tf1_arrays(contents, progress)}
         left_out: tuple[str, ...] = ()
         _write_companions(target.parent, contents.description.vocabulary, settings)
         write_tf1_checkpoint(target, arrays)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import ml_dtypes
@@ -18,11 +20,13 @@ from kerasbert.errors import CheckpointError, InputError
 from kerasbert.extraction.assess import evaluate_pipeline
 from kerasbert.extraction.extractor import Extractor
 from kerasbert.extraction.pipeline import Pipeline
+from kerasbert.files import write_json
+from kerasbert.models.encoder import EncoderConfig
 from kerasbert.schema import Schema
 from kerasbert.tensors import TensorFile
 from migration.convert import convert
 from migration.inspection import inspect
-from migration.pretrained import write_tf1_checkpoint
+from migration.pretrained import write_random_checkpoint, write_tf1_checkpoint
 from migration.revert import revert
 from tests.commandline import contents
 from tests.migration.checkpoints import PREDICATES, TOKENS, arrays, pretrained, trained
@@ -291,3 +295,21 @@ def test_a_damaged_bundle_is_not_completed(tmp_path: Path) -> None:
     convert(tmp_path / "a/predicate.ckpt-7", tmp_path / "bundle", schema=SCHEMA)
     assert read_manifest(tmp_path / "bundle")["models"].keys() == {"predicate"}
     assert (tmp_path / "bundle" / MANIFEST).is_file()
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_bert_base_passes_through_little_memory(tmp_path: Path) -> None:
+    prefix = tmp_path / "a/bert_model.ckpt"
+    config = EncoderConfig(vocab_size=21128)
+    write_random_checkpoint(prefix, config, seed=1)
+    write_json(prefix.parent / "bert_config.json", config.to_bert_config())
+    tokens = [*TOKENS, *(f"t{i}" for i in range(21128 - len(TOKENS)))]
+    (prefix.parent / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
+    # What `getrusage` tells counts the memory of the process that forked this one.
+    script = (
+        "import re, sys; from migration.convert import convert; convert(*sys.argv[1:]); "
+        "print(int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) // 1024)"
+    )
+    command = [sys.executable, "-c", script, str(prefix), str(tmp_path / "bundle")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 1500
