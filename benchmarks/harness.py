@@ -41,6 +41,15 @@ def environment() -> dict[str, Any]:
     }
 
 
+PEAK = """
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+"""
+"""Source of a function for a process of its own: its largest resident memory in MB. What `getrusage` calls so counts
+that of the process from which it was forked, too."""
+
+
 def in_turn(tasks: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Median seconds of each task; the tasks take turns, so that a slow spell of the machine hits all alike."""
     for task in tasks.values():
