@@ -15,6 +15,7 @@ import numpy as np
 from kerasbert.errors import CheckpointError, InputError
 from kerasbert.files import atomic_directory, describe_os_error, displaced, read_json, write_json
 from kerasbert.models.encoder import EncoderConfig
+from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import ExtractionModel
@@ -25,11 +26,12 @@ FORMAT = 1
 MANIFEST = "bundle.json"
 _PACKAGES = ("kerasbert", "tensorflow", "tf_keras", "tensorflow-text", "tf-models-official")
 
-STAGES: dict[str, type[PredicateClassifier] | type[SequenceLabeler]] = {
+STAGES: dict[str, type[PredicateClassifier] | type[SequenceLabeler] | type[JointExtractor]] = {
     "predicate": PredicateClassifier,
     "labeling": SequenceLabeler,
+    "joint": JointExtractor,
 }
-"""The stages of the pipeline and the models they run on."""
+"""What can be trained, and the models: the two stages of the pipeline, and the one-pass extractor."""
 
 _COPY = "copy the whole directory again, or train again"
 
@@ -43,8 +45,9 @@ class Bundle:
       vocabulary: ids are those of the word embeddings.
       lower_case: whether texts are lower-cased.
       predicate_ids: vocabulary id of the token that asks for each predicate.
-      models: the trained models by stage, "predicate" and "labeling".
-      settings: what decoding needs: `threshold`, `max_length` and `overlap`.
+      models: the trained models by stage, "predicate" and "labeling", or "joint", or all three.
+      settings: what decoding needs: `threshold`, `max_length` and `overlap`; under `joint`, if it was trained, its
+        `threshold` and `calibration`.
       metrics: scores on the development set, for people to read.
       training: the resolved configuration, for people to read.
     """
