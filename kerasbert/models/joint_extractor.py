@@ -120,7 +120,7 @@ class JointExtractor(ExtractionModel):
 def text_mask(input_mask: tf.Tensor) -> tf.Tensor:
     """1.0 where the text stands in `[CLS] text [SEP]`, [batch, length]."""
     positions = tf.range(tf.shape(input_mask)[1])
-    last = tf.reduce_sum(input_mask, axis=1, keepdims=True) - 1
+    last = tf.cast(tf.reduce_sum(input_mask, axis=1, keepdims=True), tf.int32) - 1
     return tf.cast((positions > 0) & (positions < last), tf.float32)
 
 
