@@ -25,8 +25,8 @@ from kerasbert.text.tokenizer import Tokenizer
 
 DEFAULT_THRESHOLD = 0.5
 
-# A triple with a part below these logits is not worth weighing: calibration decides about the others.
-_GATE, _SPAN, _LINK = -4.0, -3.0, -3.0
+GATE_FLOOR, SPAN_FLOOR, LINK_FLOOR = -4.0, -3.0, -3.0
+"""Logits below which a part rules its triple out; about the others, all parts together decide."""
 
 
 class Proposals(NamedTuple):
@@ -73,7 +73,7 @@ class JointPipeline:
         @tf.function(input_signature=[{name: tf.TensorSpec([None, None], tf.int32) for name in INPUT_NAMES}])
         def run(inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, Candidates]:
             scores = model(inputs, training=False)
-            return tf.sigmoid(scores.gate), candidates(scores, _GATE, _SPAN, _LINK)
+            return tf.sigmoid(scores.gate), candidates(scores, GATE_FLOOR, SPAN_FLOOR, LINK_FLOOR)
 
         self._run = run
 

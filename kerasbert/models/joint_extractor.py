@@ -58,6 +58,8 @@ class JointExtractor(ExtractionModel):
             raise ValueError(f"head_size is {head_size}; it must be even and positive")
         self.num_predicates = num_predicates
         self.head_size = head_size
+        # The gate reads the text's tokens, and nothing else the pooled first one.
+        self.encoder.get_layer("pooler_transform").trainable = False
         self.dropout = keras.layers.Dropout(dropout)
         stddev = self.encoder_config.initializer_range
         self.gate_head = head(num_predicates, "gate_head", stddev, _PRIOR)

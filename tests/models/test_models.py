@@ -273,8 +273,8 @@ def test_weight_names_are_stable(kind: str) -> None:
     assert {name for name in names if not name.startswith("encoder/")} == expected
 
 
-def test_the_native_form_leaves_the_pooler_alone() -> None:
-    for form, expected in (("native", False), ("legacy", True)):
+def test_the_pooler_is_trained_where_it_is_read() -> None:
+    for form, expected in (("native", False), ("joint", False), ("legacy", True)):
         model = build(form)
         trained = {weight.ref() for weight in model.trainable_variables}
         for name, weight in model.named_weights().items():
