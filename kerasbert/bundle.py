@@ -13,6 +13,7 @@ from typing import Any
 from kerasbert.errors import CheckpointError, InputError
 from kerasbert.files import atomic_directory, describe_os_error, displaced, read_json, write_json
 from kerasbert.models.encoder import EncoderConfig
+from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.pretrained import PretrainedEncoder
 from kerasbert.models.sequence_labeler import SequenceLabeler
@@ -28,9 +29,11 @@ _PACKAGES = ("kerasbert", "tensorflow", "tf_keras", "tensorflow-text", "tf-model
 STAGES: dict[str, type[ExtractionModel]] = {
     "predicate": PredicateClassifier,
     "labeling": SequenceLabeler,
+    "joint": JointExtractor,
     "encoder": PretrainedEncoder,
 }
-"""The models that a bundle can hold: the two stages of the pipeline, and an encoder to train from."""
+"""The models that a bundle can hold: the two stages of the pipeline, the one-pass extractor, and an
+encoder to train from."""
 
 OPTIMIZER, PRETRAINING = "optimizer", "pretraining"
 """What may accompany a model in a file `<stage>.<kind>.safetensors`: an optimizer's state (the moments
@@ -50,7 +53,8 @@ class Description:
       lower_case: whether texts are lower-cased.
       predicate_ids: vocabulary id of the token that asks for each predicate.
       models: the configuration of each model by stage, as its `get_config` gives it.
-      settings: what decoding needs: `threshold`, `max_length` and `overlap`.
+      settings: what decoding needs: `threshold`, `max_length` and `overlap`; under `joint`, if it was trained, its
+        `threshold` and `calibration`.
       metrics: scores on the development set, for people to read.
       training: the resolved configuration, for people to read.
     """

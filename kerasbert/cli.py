@@ -40,7 +40,7 @@ def demo(
     texts: Annotated[list[str] | None, typer.Argument(help="Sentences to extract from.", show_default=False)] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory for the training.")] = Path("runs/demo"),
 ) -> None:
-    """Train both stages on the embedded sample corpus and extract triples, in under three minutes."""
+    """Train the two-stage pipeline and the joint model on the embedded sample, compare them, and extract triples."""
     from kerasbert.demo import SENTENCES, run_demo
     from kerasbert.rendering import print_reports, print_triples
     from migration.pretrained import write_random_checkpoint
@@ -57,7 +57,9 @@ def demo(
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="predicate, labeling, or pipeline for both.")],
+    recipe: Annotated[
+        str, typer.Argument(help="joint, or the two-stage pipeline: predicate, labeling, or pipeline for both.")
+    ] = "joint",
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Settings, as in labeling.epochs=3.", show_default=False),
@@ -73,6 +75,8 @@ def train(
     """Train on annotated sentences; the same command again goes on where an interrupted training stopped."""
     from kerasbert.training.config import load_config
 
+    if "=" in recipe:
+        recipe, overrides = "joint", [recipe, *(overrides or [])]
     short = {"data.train": train_file, "data.dev": dev_file, "data.schema": schema, "model.init": init}
     # JSON strings are YAML too, and keep a path like "no" or "1e3" a string.
     settings = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in short.items() if value is not None]
@@ -104,7 +108,10 @@ def extract(
     rejects: Annotated[
         Path | None, typer.Option("--rejects", help="File for lines that cannot be used [OUTPUT.rejects.jsonl].")
     ] = None,
-    threshold: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Probability a predicate needs.")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Probability needed: of a triple, of a predicate in two stages."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an output file that is there already.")] = False,
     json_output: Json = False,
 ) -> None:
@@ -167,8 +174,8 @@ def evaluate(
         raise UsageError("give either a file of predictions or --model DIR")
     if model is not None:
         from kerasbert.corpus.reader import load_corpus
-        from kerasbert.extraction.assess import evaluate_pipeline, unknown_predicates
-        from kerasbert.extraction.pipeline import Pipeline
+        from kerasbert.extraction.assess import evaluate_model, unknown_predicates
+        from kerasbert.extraction.load import load_model
 
         if protocol not in (None, "strict") or level != "string" or alias is not None or location is not None:
             raise UsageError(
@@ -178,11 +185,11 @@ def evaluate(
         sentences = load_corpus(gold)
         if not any(sentence.triples for sentence in sentences):
             raise InputError("holds no triple to score against", path=gold, hint="give annotated sentences")
-        pipeline = Pipeline.load(model)
+        pipeline = load_model(model)
         if unknown := unknown_predicates(pipeline, sentences):
             names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
             _say(f"{gold}: triples of predicates that the model does not know count as missed: {names}")
-        reports = evaluate_pipeline(pipeline, sentences)
+        reports = evaluate_model(pipeline, sentences)
     else:
         assert predicted is not None
         chosen: Any = protocol or "official1"

@@ -1,4 +1,4 @@
-"""The demonstration: the embedded sample corpus, a small random TF1 checkpoint, both stages, triples."""
+"""The demonstration: the embedded sample corpus, a small random TF1 checkpoint, both kinds of model, triples."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasbert.bundle import Bundle
 from kerasbert.corpus.reader import write_corpus
 from kerasbert.corpus.sample import sample_corpus, sample_vocabulary
 from kerasbert.errors import UsageError
 from kerasbert.evaluation.scores import EvaluationReport
-from kerasbert.extraction.assess import evaluate_pipeline
+from kerasbert.extraction.assess import evaluate_joint, evaluate_pipeline
 from kerasbert.extraction.extractor import Extractor
+from kerasbert.extraction.joint import JointPipeline
 from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.files import atomic_write, write_json
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.recipes import Initializer, train
 from kerasbert.training.config import (
     DataConfig,
+    JointConfig,
     LabelingConfig,
     ModelConfig,
     OptimizerConfig,
@@ -41,8 +44,9 @@ class DemoResult:
     """What the demonstration shows.
 
     Attributes:
-      extractor: the trained model.
-      reports: scores on the held-out part, as `evaluate_pipeline` returns them.
+      extractor: the joint model.
+      reports: scores on the held-out part: those of `evaluate_pipeline`, and as `joint_gate` and `joint_triples` those
+        of `evaluate_joint`.
       files: where the material was written.
     """
 
@@ -57,7 +61,7 @@ def run_demo(
     write_checkpoint: Callable[[Path, EncoderConfig, int], None],
     announce: Callable[[str], None],
 ) -> DemoResult:
-    """Trains both stages on the embedded sample and scores them on its held-out part.
+    """Trains the two stages and the joint model on the embedded sample and scores them on its held-out part.
 
     Args:
       directory: for the material, the training and the bundle; an earlier demonstration there is gone on with.
@@ -106,9 +110,14 @@ def run_demo(
         model=ModelConfig(init=str(init), dropout=0.0),
         predicate=StageConfig(epochs=2, batch_size=16, learning_rate=1e-3),
         labeling=LabelingConfig(epochs=3, batch_size=16, learning_rate=1.5e-3),
+        joint=JointConfig(epochs=2, batch_size=16, learning_rate=1.5e-3),
         optimizer=OptimizerConfig(),
         runtime=RuntimeConfig(seed=SEED),
     )
-    result = train("pipeline", config, directory / "training", initialize, announce)
-    pipeline = Pipeline.load(result.directory)
-    return DemoResult(Extractor(pipeline), evaluate_pipeline(pipeline, corpus.test), directory)
+    for recipe in ("pipeline", "joint"):
+        train(recipe, config, directory / "training", initialize, announce)
+    bundle = Bundle.load(directory / "training")
+    joint = JointPipeline(bundle)
+    reports = evaluate_pipeline(Pipeline(bundle), corpus.test)
+    reports |= {f"joint_{name}": report for name, report in evaluate_joint(joint, corpus.test).items()}
+    return DemoResult(Extractor(joint), reports, directory)

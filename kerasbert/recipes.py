@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
+
+import numpy as np
 
 from kerasbert.bundle import MANIFEST, Bundle, read_manifest
 from kerasbert.corpus.reader import load_corpus
@@ -16,29 +17,43 @@ from kerasbert.corpus.rejects import Rejects
 from kerasbert.corpus.schemas import read_schema, schema_from_sentences
 from kerasbert.errors import InputError, KerasbertError, UsageError
 from kerasbert.evaluation.scores import EvaluationReport
-from kerasbert.extraction.assess import evaluate_pipeline
+from kerasbert.extraction.assess import evaluate_joint, evaluate_pipeline
+from kerasbert.extraction.joint import JointPipeline
 from kerasbert.extraction.pipeline import Pipeline
-from kerasbert.files import atomic_write, describe_os_error, write_json
+from kerasbert.extraction.tune import tune
+from kerasbert.files import write_json
 from kerasbert.keras import tf
 from kerasbert.models.encoder import EncoderConfig
+from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import ExtractionModel
 from kerasbert.schema import Schema, Sentence
 from kerasbert.text.tokenizer import Tokenizer
 from kerasbert.text.vocabulary import Vocabulary
-from kerasbert.training.config import LabelingConfig, TrainingConfig, describe_changes
+from kerasbert.training.config import LabelingConfig, TrainingConfig
 from kerasbert.training.examples import Examples, labeling_examples, predicate_examples
+from kerasbert.training.joint_examples import joint_examples
 from kerasbert.training.loop import Outcome, train_model
+from kerasbert.training.output import claimed
 from kerasbert.training.resolve import resolve
 from kerasbert.training.strategy import choose_strategy, is_chief, set_precision
 from kerasbert.training.warm_start import bundle_encoder, is_bundle, start_from_bundle
 
-STAGES = ("predicate", "labeling")
-RECIPES: dict[str, tuple[str, ...]] = {"predicate": ("predicate",), "labeling": ("labeling",), "pipeline": STAGES}
+PIPELINE = ("predicate", "labeling")
+STAGES = (*PIPELINE, "joint")
+RECIPES: dict[str, tuple[str, ...]] = {
+    "joint": ("joint",),
+    "predicate": ("predicate",),
+    "labeling": ("labeling",),
+    "pipeline": PIPELINE,
+}
 """The stages that each `kerasbert train` recipe trains."""
 
 DEFAULT_THRESHOLD = 0.5
+
+# Thresholds and a calibration of seven numbers gain nothing from more sentences; training does.
+_MOST_TUNING = 1000
 
 Initializer = Callable[[ExtractionModel, Path], str]
 """Sets a model's encoder from the pretrained checkpoint at a path and says in a line what it did."""
@@ -51,7 +66,8 @@ class TrainingResult:
     Attributes:
       directory: the output directory; the bundle is in its folder `bundle`.
       outcomes: history and steps of each stage that was trained.
-      dev: strict string scores on the development set, when there is one and both stages are trained.
+      dev: strict string scores on the development set, when there is one and there is a whole model: the joint one, or
+        both stages of the pipeline.
     """
 
     directory: Path
@@ -68,6 +84,8 @@ class _Materials:
     encoder: EncoderConfig
     train: list[Sentence]
     dev: list[Sentence]
+    tuning: list[Sentence]
+    """A part of `train` that the joint model is not shown."""
 
 
 def train(
@@ -80,7 +98,7 @@ def train(
     """Trains the stages of a recipe; the same call on the same directory goes on where an earlier one stopped.
 
     Args:
-      recipe: "predicate", "labeling" or "pipeline" (both).
+      recipe: "joint", or of the two-stage pipeline "predicate", "labeling" or "pipeline" (both).
       config: what to train on and how.
       directory: the output directory; must be new, empty, or that of the same training.
       initialize: loads the pretrained checkpoint into a model's encoder.
@@ -99,7 +117,7 @@ def train(
     set_precision(config.runtime.precision, config.runtime.deterministic, config.runtime.seed)
     # Of a cluster's workers one writes; the others compute the same and leave nothing behind.
     chief = is_chief(strategy)
-    with _claimed(directory, config) if chief else contextlib.nullcontext():
+    with claimed(directory, config) if chief else contextlib.nullcontext():
         return _train(recipe, config, directory, strategy, chief, initialize, announce)
 
 
@@ -119,11 +137,13 @@ def _train(
             return start_from_bundle(model, stage, config.model.init, materials.schema, materials.vocabulary)
         return initialize(model, Path(config.model.init))
 
-    other = _other_stage(recipe, directory, materials)
+    earlier = _earlier(recipe, directory, materials)
     outcomes: dict[str, Outcome] = {}
     for stage in RECIPES[recipe]:
         settings = getattr(config, stage)
-        train_set = _examples(stage, materials, materials.train, config)
+        kept_aside = {id(sentence) for sentence in materials.tuning} if stage == "joint" else set()
+        shown = [sentence for sentence in materials.train if id(sentence) not in kept_aside]
+        train_set = _examples(stage, materials, shown, config)
         dev_set = _examples(stage, materials, materials.dev, config) if materials.dev else None
         if chief:
             sets = {"train": train_set, "dev": dev_set}
@@ -149,78 +169,12 @@ def _train(
             announce(f"{stage}: was trained already, all {outcome.steps} steps")
         elif outcome.resumed_at:
             announce(f"{stage}: went on from step {outcome.resumed_at} of {outcome.steps}")
-    bundle = _bundle(materials, other | {stage: outcome.model for stage, outcome in outcomes.items()}, config)
-    dev = None
-    if materials.dev and all(stage in bundle.models for stage in STAGES):
-        reports = evaluate_pipeline(Pipeline(bundle), materials.dev)
-        dev = reports["triples"]
-        bundle.metrics["dev"] = {name: report.overall.to_dict() for name, report in reports.items()}
+    bundle = _bundle(materials, earlier, {stage: outcome.model for stage, outcome in outcomes.items()}, config)
+    dev = _assess(recipe, bundle, materials)
     finished = all(outcome.resumed_at == outcome.steps for outcome in outcomes.values())
     if chief and not (finished and _holds(directory / "bundle", bundle)):
         bundle.save(directory / "bundle")
     return TrainingResult(directory, outcomes, dev)
-
-
-@contextlib.contextmanager
-def _claimed(directory: Path, config: TrainingConfig) -> Iterator[None]:
-    """Holds the output directory against a second training at the same time; the lock goes with the process."""
-    _claim(directory, config)
-    with (directory / "config.yaml").open("rb") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(
-                "another process is training there", path=directory, hint="wait for it, or give another directory"
-            ) from error
-        except OSError:
-            # A file system without locks.
-            pass
-        yield
-
-
-def _claim(directory: Path, config: TrainingConfig) -> None:
-    """Makes the output directory this training's own, or recognises it as such."""
-    import yaml
-
-    record = directory / "config.yaml"
-    try:
-        others = sorted(directory.iterdir()) if directory.exists() else []
-        earlier = yaml.safe_load(record.read_text(encoding="utf-8")) if record.is_file() else None
-    except OSError as error:
-        raise InputError(f"cannot be used as output directory: {describe_os_error(error)}", path=directory) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"is no YAML: {str(error).splitlines()[0]}",
-            path=record,
-            hint="restore the file, or give a new output directory",
-        ) from error
-    if _is_configuration(earlier):
-        changes = describe_changes(earlier, config.to_dict())
-        if not changes:
-            return
-        if any(directory.glob("*/checkpoints/checkpoint")) or (directory / "bundle").exists():
-            raise UsageError(
-                "holds a training with other settings:\n    " + "\n    ".join(changes),
-                path=directory,
-                hint="give another output directory, or the same settings to go on",
-            )
-        # Nothing was trained with those settings: a path may have been wrong.
-    elif any(not other.name.startswith(".config.yaml.") for other in others):
-        raise UsageError(
-            "is not empty and holds no training of ours",
-            path=directory,
-            hint="give a new output directory; nothing is written over other files",
-        )
-    with atomic_write(record) as handle:
-        yaml.safe_dump(config.to_dict(), handle, allow_unicode=True, sort_keys=False)
-
-
-def _is_configuration(values: Any) -> TypeGuard[dict[str, Any]]:
-    return (
-        isinstance(values, dict)
-        and {"data", "model", "runtime"} <= values.keys()
-        and all(isinstance(section, dict) for section in values.values())
-    )
 
 
 def _prepare(config: TrainingConfig, directory: Path | None, announce: Callable[[str], None]) -> _Materials:
@@ -256,7 +210,15 @@ def _prepare(config: TrainingConfig, directory: Path | None, announce: Callable[
     extended, predicate_ids = vocabulary.with_predicate_tokens(len(schema))
     if len(extended) > encoder.vocab_size:
         encoder = dataclasses.replace(encoder, vocab_size=len(extended))
-    return _Materials(schema, extended, tokenizer, predicate_ids, encoder, train, dev)
+    tuning = _kept_aside(train, config)
+    return _Materials(schema, extended, tokenizer, predicate_ids, encoder, train, dev, tuning)
+
+
+def _kept_aside(train: list[Sentence], config: TrainingConfig) -> list[Sentence]:
+    """The sentences on which the joint model's threshold is chosen, in their order."""
+    count = min(int(len(train) * config.joint.tuning), _MOST_TUNING, len(train) - 1)
+    chosen = np.random.Generator(np.random.PCG64(config.runtime.seed)).permutation(len(train))[:count]
+    return [train[n] for n in sorted(chosen.tolist())]
 
 
 def _load(name: str, path: str, schema: Schema | None, directory: Path | None) -> list[Sentence]:
@@ -276,6 +238,8 @@ def _load(name: str, path: str, schema: Schema | None, directory: Path | None) -
 def _examples(stage: str, materials: _Materials, sentences: list[Sentence], config: TrainingConfig) -> Examples:
     data = config.data
     sentences = [_known(sentence, materials.schema) for sentence in sentences]
+    if stage == "joint":
+        return joint_examples(sentences, materials.schema, materials.tokenizer, data.max_length, data.overlap)
     if stage == "predicate":
         return predicate_examples(sentences, materials.schema, materials.tokenizer, data.max_length, data.overlap)
     return labeling_examples(
@@ -295,25 +259,50 @@ def _known(sentence: Sentence, schema: Schema) -> Sentence:
 
 
 def _build(stage: str, materials: _Materials, config: TrainingConfig) -> ExtractionModel:
+    if stage == "joint":
+        return JointExtractor(materials.encoder, len(materials.schema), dropout=config.model.dropout)
     if stage == "predicate":
         return PredicateClassifier(materials.encoder, len(materials.schema), dropout=config.model.dropout)
     labeling: LabelingConfig = config.labeling
     return SequenceLabeler(materials.encoder, len(materials.schema), form=labeling.form, dropout=config.model.dropout)
 
 
-def _other_stage(recipe: str, directory: Path, materials: _Materials) -> dict[str, ExtractionModel]:
-    """The model of the stage that this recipe leaves alone, if an earlier call trained it here."""
+def _earlier(recipe: str, directory: Path, materials: _Materials) -> Bundle | None:
+    """The bundle of an earlier call here, if it holds models that this recipe leaves alone; without the others."""
     target = directory / "bundle"
-    if set(RECIPES[recipe]) == set(STAGES) or not (target / MANIFEST).is_file():
-        return {}
+    if not (target / MANIFEST).is_file():
+        return None
     earlier = Bundle.load(target)
+    earlier.models = {stage: model for stage, model in earlier.models.items() if stage not in RECIPES[recipe]}
+    if not earlier.models:
+        return None
     if earlier.schema != materials.schema or earlier.vocabulary != materials.vocabulary:
         raise InputError(
             "holds a model of another schema or vocabulary than the files have now",
             path=target,
             hint="restore the files, or give another output directory",
         )
-    return {stage: model for stage, model in earlier.models.items() if stage not in RECIPES[recipe]}
+    return earlier
+
+
+def _assess(recipe: str, bundle: Bundle, materials: _Materials) -> EvaluationReport | None:
+    """Chooses what decoding needs and scores the model on the development set; both go into the bundle.
+
+    Returns:
+      The scores of the triples, None without a development set or as long as a stage is missing.
+    """
+    reports: dict[str, EvaluationReport] = {}
+    if recipe == "joint":
+        tuned = tune(JointPipeline(bundle), materials.tuning)
+        bundle.settings["joint"] = tuned.settings
+        bundle.metrics["joint"] = {"calibration": tuned.metrics}
+        if materials.dev:
+            reports = evaluate_joint(JointPipeline(bundle), materials.dev)
+            bundle.metrics["joint"]["dev"] = {name: report.overall.to_dict() for name, report in reports.items()}
+    elif materials.dev and all(stage in bundle.models for stage in PIPELINE):
+        reports = evaluate_pipeline(Pipeline(bundle), materials.dev)
+        bundle.metrics["dev"] = {name: report.overall.to_dict() for name, report in reports.items()}
+    return reports.get("triples")
 
 
 def _holds(target: Path, bundle: Bundle) -> bool:
@@ -324,12 +313,20 @@ def _holds(target: Path, bundle: Bundle) -> bool:
         return False
 
 
-def _bundle(materials: _Materials, models: dict[str, ExtractionModel], config: TrainingConfig) -> Bundle:
+def _bundle(
+    materials: _Materials, earlier: Bundle | None, trained: dict[str, ExtractionModel], config: TrainingConfig
+) -> Bundle:
+    """The trained models with those of the earlier bundle that stay, and with what it says about them."""
+    models = trained | (earlier.models if earlier is not None else {})
     settings: dict[str, Any] = {
         "threshold": DEFAULT_THRESHOLD,
         "max_length": config.data.max_length,
         "overlap": config.data.overlap,
     }
+    metrics: dict[str, Any] = {}
+    if earlier is not None:
+        settings |= {key: value for key, value in earlier.settings.items() if key not in settings}
+        metrics = dict(earlier.metrics)
     return Bundle(
         schema=materials.schema,
         vocabulary=materials.vocabulary,
@@ -337,5 +334,6 @@ def _bundle(materials: _Materials, models: dict[str, ExtractionModel], config: T
         predicate_ids=materials.predicate_ids,
         models={stage: models[stage] for stage in STAGES if stage in models},
         settings=settings,
+        metrics=metrics,
         training=config.to_dict(),
     )

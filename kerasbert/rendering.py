@@ -16,6 +16,9 @@ _TITLES = {
     "predicates": "Stage one: predicates",
     "spans": "Stage two: spans",
     "triples": "Triples",
+    "gate": "Predicates of the gate",
+    "joint_gate": "Joint: predicates",
+    "joint_triples": "Joint: triples",
 }
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from kerasbert.bundle import Bundle
 from kerasbert.corpus.reader import write_corpus
 from kerasbert.files import write_json
-from kerasbert.keras import keras
+from kerasbert.keras import keras, tf
 from kerasbert.models.encoder import EncoderConfig
+from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import ExtractionModel
@@ -78,6 +79,19 @@ def bundle(form: str = "native", seed: int = 7, max_length: int = 32, overlap: i
     return Bundle(SCHEMA, extended, True, predicate_ids, models(form, seed), settings)
 
 
+def joint_bundle(
+    seed: int = 7, max_length: int = 32, overlap: int = 8, schema: Schema = SCHEMA, lift: float = 5.0
+) -> Bundle:
+    """A bundle of an untrained joint model; lifted scores make it find something."""
+    keras.utils.set_random_seed(seed)
+    model = JointExtractor(encoder(initializer_range=0.5), len(schema), head_size=8)
+    for layer in (model.gate_head, model.span_channels, model.head_channels, model.tail_channels):
+        layer.bias.assign_add(tf.ones_like(layer.bias) * lift)
+    extended, predicate_ids = vocabulary().with_predicate_tokens(len(schema))
+    settings = {"threshold": 0.5, "max_length": max_length, "overlap": overlap}
+    return Bundle(schema, extended, True, predicate_ids, {"joint": model}, settings)
+
+
 @dataclass(frozen=True)
 class Material:
     """Files to train from."""
@@ -106,6 +120,7 @@ class Material:
             "model": {"init": str(self.init)},
             "predicate": {"epochs": 2, "batch_size": 8, "learning_rate": 1e-2},
             "labeling": {"epochs": 2, "batch_size": 8, "learning_rate": 1e-2},
+            "joint": {"epochs": 2, "batch_size": 8, "learning_rate": 1e-2, "tuning": 0.2},
         }
         for section, keys in sections.items():
             values.setdefault(section, {}).update(keys)
@@ -116,6 +131,7 @@ OVERRIDES = (
     *("data.max_length=32", "data.overlap=8"),
     *("predicate.epochs=2", "predicate.batch_size=8", "predicate.learning_rate=1e-2"),
     *("labeling.epochs=2", "labeling.batch_size=8", "labeling.learning_rate=1e-2"),
+    *("joint.epochs=2", "joint.batch_size=8", "joint.learning_rate=1e-2", "joint.tuning=0.2"),
 )
 """The settings of `Material.config` for the command line."""
 

@@ -12,6 +12,7 @@ from kerasbert.evaluation.scores import EvaluationReport
 from kerasbert.evaluation.stages import RoleSpans, score_predicates, score_spans
 from kerasbert.evaluation.strict import score_strict
 from kerasbert.extraction.decode import Mention
+from kerasbert.extraction.joint import JointPipeline
 from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.schema import Sentence, Span
 
@@ -53,7 +54,31 @@ def evaluate_pipeline(pipeline: Pipeline, sentences: Sequence[Sentence]) -> dict
     return reports
 
 
-def unknown_predicates(pipeline: Pipeline, sentences: Sequence[Sentence]) -> dict[str, int]:
+def evaluate_joint(pipeline: JointPipeline, sentences: Sequence[Sentence]) -> dict[str, EvaluationReport]:
+    """Scores `gate` (predicates with a probability above one half) and `triples`, as `evaluate_pipeline` does.
+
+    Raises:
+      InputError: no sentence has a triple.
+    """
+    texts = [sentence.text for sentence in sentences]
+    names = pipeline.bundle.schema.names
+    proposals, stated = pipeline.proposals(texts)
+    predicted = [[names[i] for i in np.flatnonzero(row > 0.5)] for row in stated]
+    extracted = pipeline.triples(texts, proposals)
+    return {
+        "gate": score_predicates([[t.predicate for t in sentence.triples] for sentence in sentences], predicted),
+        "triples": score_strict(
+            sentences, [Sentence(s.text, tuple(t), s.line) for s, t in zip(sentences, extracted, strict=True)]
+        ),
+    }
+
+
+def evaluate_model(model: Pipeline | JointPipeline, sentences: Sequence[Sentence]) -> dict[str, EvaluationReport]:
+    """`evaluate_joint` or `evaluate_pipeline`, as the model is."""
+    return evaluate_joint(model, sentences) if isinstance(model, JointPipeline) else evaluate_pipeline(model, sentences)
+
+
+def unknown_predicates(pipeline: Pipeline | JointPipeline, sentences: Sequence[Sentence]) -> dict[str, int]:
     """How many triples are annotated with each predicate that the model does not know."""
     names = [t.predicate for sentence in sentences for t in sentence.triples]
     return dict(Counter(name for name in names if name not in pipeline.bundle.schema))

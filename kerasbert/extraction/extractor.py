@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import overload
 
 from kerasbert.errors import UsageError
+from kerasbert.extraction.joint import JointPipeline
+from kerasbert.extraction.load import load_model
 from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.schema import Schema, Triple
 
@@ -21,11 +23,11 @@ class Extractor:
       ...     print(triple.subject, triple.predicate, triple.object, triple.confidence)
 
     Args:
-      pipeline: the model.
+      pipeline: the model, of one pass or of two stages.
       chunk_size: texts that are read before any of them is answered; memory grows with it and with nothing else.
     """
 
-    def __init__(self, pipeline: Pipeline, chunk_size: int = 1024) -> None:
+    def __init__(self, pipeline: Pipeline | JointPipeline, chunk_size: int = 1024) -> None:
         if chunk_size < 1:
             raise UsageError(f"chunk_size is {chunk_size}; it must be positive")
         self._pipeline = pipeline
@@ -33,17 +35,18 @@ class Extractor:
 
     @classmethod
     def load(cls, directory: str | Path, threshold: float | None = None, chunk_size: int = 1024) -> Extractor:
-        """Loads the bundle in a directory, or in the output directory of a training.
+        """Loads the bundle in a directory, or in the output directory of a training; see `load_model`.
 
         Args:
           directory: where the bundle is.
-          threshold: probability from which a predicate counts as stated; by default the one chosen in training.
+          threshold: probability from which a triple counts, of the two-stage pipeline a predicate; by default the one
+            chosen in training.
           chunk_size: see the constructor.
 
         Raises:
           InputError: no complete bundle there; the message names what is missing or has changed.
         """
-        return cls(Pipeline.load(directory, threshold), chunk_size)
+        return cls(load_model(directory, threshold), chunk_size)
 
     @property
     def schema(self) -> Schema:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,11 +12,12 @@ from kerasbert.errors import InputError
 from kerasbert.extraction.batching import run_batched
 from kerasbert.extraction.decode import Mention, Statement, mentions, statements, triples
 from kerasbert.extraction.viterbi import best_path
+from kerasbert.extraction.windows import Window, read_windows
 from kerasbert.keras import tf
-from kerasbert.models.inputs import classification_row, labeling_row, text_capacity, text_windows
+from kerasbert.models.inputs import classification_row, labeling_row, text_capacity
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
-from kerasbert.schema import Span, Triple
+from kerasbert.schema import Triple
 from kerasbert.text.tokenizer import Tokenizer
 
 # Positions a batch: enough to keep the matrix products large, small enough to stay in a processor's cache.
@@ -111,26 +111,16 @@ class Pipeline:
             found[k] += mentioned
         return found
 
-    def _windows(self, texts: Sequence[str], capacity: int) -> list[_Window]:
-        encoded = self.tokenizer.encode(texts)
-        result = []
-        for n in range(len(texts)):
-            low, high = int(encoded.row_splits[n]), int(encoded.row_splits[n + 1])
-            ranges = text_windows(high - low, capacity, self._overlap)
-            parts = [slice(low + a, low + b) for a, b in ranges]
-            for k, part in enumerate(parts):
-                before = int(encoded.ends[parts[k - 1].stop - 1]) if k else None
-                after = int(encoded.starts[parts[k + 1].start]) if k + 1 < len(parts) else None
-                result.append(_Window(n, encoded.ids[part], encoded.starts[part], encoded.ends[part], before, after))
-        return result
+    def _windows(self, texts: Sequence[str], capacity: int) -> list[Window]:
+        return read_windows(self.tokenizer, texts, capacity, self._overlap)
 
-    def _first_stage(self, parts: Sequence[_Window]) -> np.ndarray:
+    def _first_stage(self, parts: Sequence[Window]) -> np.ndarray:
         vocabulary = self.bundle.vocabulary
         rows = [classification_row(part.ids, vocabulary.cls_id, vocabulary.sep_id) for part in parts]
         outputs = run_batched(rows, BUDGET, lambda inputs: (self._classify(_tensors(inputs)).numpy(),))
         return np.asarray([output for (output,) in outputs], np.float32).reshape(len(parts), len(self.bundle.schema))
 
-    def _second_stage(self, parts: Sequence[_Window], asked: Sequence[tuple[int, int]]) -> list[list[Mention]]:
+    def _second_stage(self, parts: Sequence[Window], asked: Sequence[tuple[int, int]]) -> list[list[Mention]]:
         """The mentions for each (window, predicate) that is asked for."""
         vocabulary, ids = self.bundle.vocabulary, self.bundle.predicate_ids
         rows = [
@@ -147,31 +137,10 @@ class Pipeline:
         return result
 
     @staticmethod
-    def _best_window(parts: Sequence[_Window], scores: np.ndarray, count: int) -> np.ndarray:
+    def _best_window(parts: Sequence[Window], scores: np.ndarray, count: int) -> np.ndarray:
         best = np.zeros((count, scores.shape[1]), np.float32)
         np.maximum.at(best, np.asarray([part.text for part in parts], np.int64), scores)
         return best
-
-
-class _Window(NamedTuple):
-    """A stretch of a text that fits a model's input.
-
-    `before` is the character at which the window before it ends, `after` the one at which the window after it begins;
-    None where there is no such window.
-    """
-
-    text: int
-    ids: np.ndarray
-    starts: np.ndarray
-    ends: np.ndarray
-    before: int | None
-    after: int | None
-
-    def cuts(self, span: Span) -> bool:
-        """Whether a mention touches an edge, so that it may go on outside, and the window there sees more of it."""
-        left = self.before is not None and span.start <= self.starts[0] and span.end < self.before
-        right = self.after is not None and span.end >= self.ends[-1] and span.start > self.after
-        return left or right
 
 
 def _text_positions(inputs: dict[str, tf.Tensor]) -> tf.Tensor:

@@ -26,9 +26,14 @@ class F1Score(keras.metrics.Metric):
         positive = tf.not_equal(actual, 0)
         claimed = tf.not_equal(predicted, 0)
         agreed = tf.logical_and(tf.equal(actual, predicted), positive)
-        self._correct.assign_add(tf.reduce_sum(tf.cast(agreed, tf.float32)))
-        self._predicted.assign_add(tf.reduce_sum(tf.cast(claimed, tf.float32)))
-        self._actual.assign_add(tf.reduce_sum(tf.cast(positive, tf.float32)))
+        count = lambda decisions: tf.reduce_sum(tf.cast(decisions, tf.float32))  # noqa: E731
+        self.add(count(agreed), count(claimed), count(positive))
+
+    def add(self, correct: tf.Tensor, predicted: tf.Tensor, actual: tf.Tensor) -> None:
+        """Adds numbers of decisions: right ones, predicted ones, annotated ones."""
+        self._correct.assign_add(tf.cast(correct, tf.float32))
+        self._predicted.assign_add(tf.cast(predicted, tf.float32))
+        self._actual.assign_add(tf.cast(actual, tf.float32))
 
     def result(self) -> tf.Tensor:
         return tf.math.divide_no_nan(2.0 * self._correct, self._predicted + self._actual)

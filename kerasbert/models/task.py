@@ -100,8 +100,12 @@ class ExtractionModel(keras.Model):
         return {"encoder": self.encoder_config.to_dict(), "name": self.name}
 
 
-def head(units: int, name: str, stddev: float) -> keras.layers.Dense:
-    """A linear output layer in float32, whatever the compute dtype."""
+def head(units: int, name: str, stddev: float, bias: float = 0.0) -> keras.layers.Dense:
+    """A linear output layer in float32, whatever the compute dtype; `bias` is what its biases start from."""
     return keras.layers.Dense(
-        units, name=name, kernel_initializer=keras.initializers.TruncatedNormal(stddev=stddev), dtype="float32"
+        units,
+        name=name,
+        kernel_initializer=keras.initializers.TruncatedNormal(stddev=stddev),
+        bias_initializer=keras.initializers.Constant(bias),
+        dtype="float32",
     )

@@ -95,6 +95,18 @@ class LabelingConfig(StageConfig):
 
 
 @dataclass(frozen=True)
+class JointConfig(StageConfig):
+    """The one-pass model.
+
+    Attributes:
+      tuning: share of the training sentences that is kept aside to choose the threshold and calibrate confidences.
+    """
+
+    epochs: float = 10.0
+    tuning: float = 0.05
+
+
+@dataclass(frozen=True)
 class RuntimeConfig:
     """How the machine is used.
 
@@ -121,6 +133,7 @@ class TrainingConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     predicate: StageConfig = field(default_factory=StageConfig)
     labeling: LabelingConfig = field(default_factory=LabelingConfig)
+    joint: JointConfig = field(default_factory=JointConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
@@ -216,9 +229,10 @@ def _check_ranges(config: TrainingConfig) -> None:
         ("optimizer.clip_norm", config.optimizer.clip_norm, 1e-9, 1e9),
         ("optimizer.weight_decay", config.optimizer.weight_decay, 0.0, 1.0),
         ("runtime.seed", config.runtime.seed, 0, 2**32 - 1),
+        ("joint.tuning", config.joint.tuning, 0.0, 0.5),
         ("runtime.checkpoint_steps", config.runtime.checkpoint_steps, 1, 1e9),
     ]
-    for name in ("predicate", "labeling"):
+    for name in ("predicate", "labeling", "joint"):
         stage: StageConfig = getattr(config, name)
         checks += [
             (f"{name}.epochs", stage.epochs, 1e-9, 1e6),

@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from kerasbert.corpus.locate import places, span_pairs
-from kerasbert.models.inputs import Row, classification_row, labeling_row, pad, text_capacity, text_windows
+from kerasbert.models.inputs import Row, classification_row, labeling_row, pad, text_capacity
 from kerasbert.models.labels import BIO_LABELS, LEGACY_LABELS
 from kerasbert.models.losses import IGNORED_LABEL
-from kerasbert.schema import Schema, Sentence, Span, Triple
+from kerasbert.schema import Schema, Sentence, Span
 from kerasbert.text.tokenizer import Tokenizer
 from kerasbert.text.vocabulary import Vocabulary
+from kerasbert.training.alignment import (
+    ExampleReport,
+    Places,
+    aligned_texts,
+    count_missing,
+    is_inside,
+    token_places,
+)
 
 _BIO = {label: i for i, label in enumerate(BIO_LABELS)}
-
-
-@dataclass
-class ExampleReport:
-    """What became of the annotations: `triples == labelled + not_found + across_windows + collided`.
-
-    Attributes:
-      sentences, triples: in the corpus.
-      without_tokens: sentences of which the tokenizer leaves nothing; they give no example.
-      windows: inputs that the sentences became; more than the sentences where some are longer than an input.
-      labelled: triples that an example states with both mentions.
-      not_found: triples with a mention that is not in the text, or of which the tokenizer leaves nothing.
-      across_windows: triples whose mentions share no window.
-      collided: triples that could not be labelled beside the others of their predicate.
-      inside_token: labelled triples with a mention that begins or ends inside a token; the whole token is labelled.
-      examples: examples made.
-    """
-
-    sentences: int = 0
-    without_tokens: int = 0
-    triples: int = 0
-    windows: int = 0
-    labelled: int = 0
-    not_found: int = 0
-    across_windows: int = 0
-    collided: int = 0
-    inside_token: int = 0
-    examples: int = 0
-
-    def to_dict(self) -> dict[str, int]:
-        """Plain numbers."""
-        return asdict(self)
 
 
 @dataclass
@@ -96,33 +70,6 @@ class Examples:
         return inputs, batch
 
 
-class _Text(NamedTuple):
-    """A sentence's tokens, with their character offsets, and the half-open token ranges of its windows."""
-
-    sentence: Sentence
-    ids: np.ndarray
-    starts: np.ndarray
-    ends: np.ndarray
-    windows: list[tuple[int, int]]
-
-
-class _Places(NamedTuple):
-    """Where a triple's mentions may stand, as half-open token ranges from left to right."""
-
-    subjects: list[Span]
-    objects: list[Span]
-    inside: frozenset[Span]
-    """Ranges of which the first or last token reaches beyond the mention."""
-
-    def pairs(self, first: int, last: int) -> Iterator[tuple[Span, Span]]:
-        """The candidates within a window, the preferred one first."""
-        return span_pairs(_within(self.subjects, first, last), _within(self.objects, first, last))
-
-    def held(self, first: int, last: int) -> bool:
-        """Whether a window holds both mentions."""
-        return next(self.pairs(first, last), None) is not None
-
-
 def predicate_examples(
     sentences: Sequence[Sentence], schema: Schema, tokenizer: Tokenizer, max_length: int, overlap: int
 ) -> Examples:
@@ -134,16 +81,16 @@ def predicate_examples(
     vocabulary = tokenizer.vocabulary
     report = ExampleReport()
     examples = Examples([], [], report=report)
-    for text in _texts(sentences, tokenizer, text_capacity(max_length, "classification"), overlap, report):
+    for text in aligned_texts(sentences, tokenizer, text_capacity(max_length, "classification"), overlap, report):
         labels = [np.zeros(len(schema), np.int32) for _ in text.windows]
         for triple in text.sentence.triples:
-            found = _places(text, triple)
+            found = token_places(text, triple)
             homes = [n for n, window in enumerate(text.windows) if found.held(*window)]
             report.labelled += bool(homes)
             if homes:
-                report.inside_token += _is_inside(found, next(found.pairs(*text.windows[homes[0]])))
+                report.inside_token += is_inside(found, next(found.pairs(*text.windows[homes[0]])))
             else:
-                _count_missing(found, report)
+                count_missing(found, report)
             for n in homes or [0]:
                 labels[n][schema.index(triple.predicate)] = 1
         for (first, last), label in zip(text.windows, labels, strict=True):
@@ -170,8 +117,8 @@ def labeling_examples(
     report = ExampleReport()
     legacy = form == "legacy"
     examples = Examples([], [], 0 if legacy else IGNORED_LABEL, [] if legacy else None, report)
-    for text in _texts(sentences, tokenizer, text_capacity(max_length, form), overlap, report):
-        found = [_places(text, triple) for triple in text.sentence.triples]
+    for text in aligned_texts(sentences, tokenizer, text_capacity(max_length, form), overlap, report):
+        found = [token_places(text, triple) for triple in text.sentence.triples]
         by_predicate: dict[int, list[int]] = {}
         for n, triple in enumerate(text.sentence.triples):
             by_predicate.setdefault(schema.index(triple.predicate), []).append(n)
@@ -197,74 +144,12 @@ def labeling_examples(
             if any(places_of.held(*window) for window in text.windows):
                 report.collided += 1
             else:
-                _count_missing(places_of, report)
+                count_missing(places_of, report)
     report.examples = len(examples)
     return examples
 
 
-def _texts(
-    sentences: Sequence[Sentence], tokenizer: Tokenizer, capacity: int, overlap: int, report: ExampleReport
-) -> Iterator[_Text]:
-    """The sentences with their tokens and windows, those without any token left out."""
-    report.sentences = len(sentences)
-    report.triples = sum(len(sentence.triples) for sentence in sentences)
-    encoded = tokenizer.encode([sentence.text for sentence in sentences])
-    for n, sentence in enumerate(sentences):
-        part = slice(int(encoded.row_splits[n]), int(encoded.row_splits[n + 1]))
-        ranges = text_windows(part.stop - part.start, capacity, overlap)
-        report.windows += len(ranges)
-        if ranges:
-            yield _Text(sentence, encoded.ids[part], encoded.starts[part], encoded.ends[part], ranges)
-        else:
-            report.without_tokens += 1
-            report.not_found += len(sentence.triples)
-
-
-def _places(text: _Text, triple: Triple) -> _Places:
-    subjects, objects = places(text.sentence.text, triple)
-    inside: set[Span] = set()
-    return _Places(_token_ranges(text, subjects, inside), _token_ranges(text, objects, inside), frozenset(inside))
-
-
-def _token_ranges(text: _Text, spans: list[Span], inside: set[Span]) -> list[Span]:
-    """The tokens that cover each span; spans without a token are left out.
-
-    Args:
-      text: where they stand.
-      spans: characters, sorted.
-      inside: takes the ranges that reach beyond their span.
-    """
-    starts, ends = (np.asarray([span[side] for span in spans], text.starts.dtype) for side in (0, 1))
-    firsts = np.searchsorted(text.ends, starts, side="right").tolist()
-    lasts = np.searchsorted(text.starts, ends, side="left").tolist()
-    ranges = []
-    for span, first, last in zip(spans, firsts, lasts, strict=True):
-        if first < last:
-            ranges.append(Span(first, last))
-            if text.starts[first] < span.start or text.ends[last - 1] > span.end:
-                inside.add(ranges[-1])
-    return ranges
-
-
-def _within(spans: list[Span], first: int, last: int) -> list[Span]:
-    """The spans, sorted and of one mention, that lie in a range."""
-    low = bisect.bisect_left(spans, first, key=lambda span: span.start)
-    return spans[low : bisect.bisect_right(spans, last, key=lambda span: span.end)]
-
-
-def _is_inside(found: _Places, pair: tuple[Span, Span]) -> bool:
-    return pair[0] in found.inside or pair[1] in found.inside
-
-
-def _count_missing(found: _Places, report: ExampleReport) -> None:
-    """Counts a triple that no window holds."""
-    if found.subjects and found.objects:
-        report.across_windows += 1
-    else:
-        report.not_found += 1
-
-
-def _label(window: tuple[int, int], found: dict[int, _Places], labelled: dict[int, bool]) -> np.ndarray | None:
+def _label(window: tuple[int, int], found: dict[int, Places], labelled: dict[int, bool]) -> np.ndarray | None:
     """BIO labels of a window for one predicate; None when none of its triples can be labelled here.
 
     Args:
@@ -280,7 +165,7 @@ def _label(window: tuple[int, int], found: dict[int, _Places], labelled: dict[in
             trial = labels.copy()
             if _write(trial, subject, first, "SUB") and _write(trial, object_, first, "OBJ"):
                 labels, used = trial, True
-                labelled.setdefault(n, _is_inside(mentions, (subject, object_)))
+                labelled.setdefault(n, is_inside(mentions, (subject, object_)))
                 break
     return labels if used else None
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from kerasbert.keras import keras, tf
+from kerasbert.models.joint_decode import JointScores, candidates
+from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.labels import BIO_LABELS, LEGACY_LABELS
 from kerasbert.models.losses import IGNORED_LABEL
 from kerasbert.models.predicate_classifier import PredicateClassifier
@@ -20,7 +22,7 @@ from kerasbert.models.task import INPUT_NAMES, ExtractionModel
 from kerasbert.training.optimizer import AdamWeightDecay
 from tests import tiny
 
-KINDS = ("predicate", "native", "legacy")
+KINDS = ("predicate", "native", "legacy", "joint")
 PREDICATES = 3
 
 
@@ -28,6 +30,8 @@ def build(kind: str, seed: int = 5, **changes: Any) -> ExtractionModel:
     keras.utils.set_random_seed(seed)
     if kind == "predicate":
         return PredicateClassifier(tiny.encoder(**changes), PREDICATES)
+    if kind == "joint":
+        return JointExtractor(tiny.encoder(**changes), PREDICATES, head_size=8)
     return SequenceLabeler(tiny.encoder(**changes), PREDICATES, form=kind)
 
 
@@ -43,6 +47,12 @@ def batch(kind: str, count: int = 6, length: int = 9) -> tuple[dict[str, np.ndar
     }
     if kind == "predicate":
         return inputs, random.integers(0, 2, (count, PREDICATES)).astype(np.int32)
+    if kind == "joint":
+        triples = np.full((count, 2, 5), -1, np.int32)
+        triples[:, 0] = [[n % PREDICATES, 1, 2, 1 + n % 2, 2] for n in range(count)]
+        triples[::2, 1] = [2, -1, -1, -1, -1]
+        triples[0, 1] = [1, 2, 2, 1, 1]
+        return inputs, triples
     if kind == "native":
         labels = np.where(mask == 1, random.integers(0, len(BIO_LABELS), mask.shape), IGNORED_LABEL)
         return inputs, {"token_labels": labels.astype(np.int32)}
@@ -64,6 +74,8 @@ def loss_by_hand(kind: str, outputs: Any, labels: Any) -> float:
 
     if kind == "predicate":
         return sigmoid_loss(outputs, labels)
+    if kind == "joint":
+        return joint_loss_by_hand(outputs, labels, sigmoid_loss)
     logs = log_softmax(outputs["token_logits"].astype(np.float64))
     wanted = labels["token_labels"]
     picked = -np.take_along_axis(logs, np.maximum(wanted, 0)[..., None], axis=-1)[..., 0]
@@ -72,6 +84,32 @@ def loss_by_hand(kind: str, outputs: Any, labels: Any) -> float:
     return 0.5 * sigmoid_loss(outputs["predicate_logits"], np.eye(PREDICATES)[labels["predicate"]]) + float(
         picked.sum()
     )
+
+
+def joint_loss_by_hand(outputs: JointScores, triples: np.ndarray, sigmoid_loss: Any) -> float:
+    """Tables of all pairs in all channels."""
+    stated, placed = np.zeros((len(triples), PREDICATES)), triples[:, :, 1] >= 0
+    for n, rows in enumerate(triples):
+        stated[n, [row[0] for row in rows if row[0] >= 0]] = 1
+    total = sigmoid_loss(outputs.gate, stated)
+    mask = np.asarray(outputs.mask)
+    both = (mask[:, :, None] * mask[:, None, :])[:, None] > 0
+    for scores, ordered, picked in (
+        (outputs.spans, True, [(0, 1, 2), (1, 3, 4)]),
+        (outputs.heads, False, [(None, 1, 3)]),
+        (outputs.tails, False, [(None, 2, 4)]),
+    ):
+        base, first, second = (np.asarray(part, np.float64) for part in scores)
+        table = base[:, None] + first.transpose(0, 2, 1)[..., None] + second.transpose(0, 2, 1)[:, :, None]
+        positive = np.zeros(table.shape, bool)
+        for n, k in zip(*np.nonzero(placed), strict=True):
+            for channel, a, b in picked:
+                row = triples[n, k]
+                positive[n, row[0] if channel is None else channel, row[a], row[b]] = True
+        negative = both & (np.triu(np.ones(table.shape[2:], bool)) if ordered else True) & ~positive
+        for sign, chosen in ((-1, positive), (1, negative)):
+            total += np.log1p(np.where(chosen, np.exp(sign * table), 0).sum(axis=(2, 3))).sum(axis=1).mean()
+    return float(total)
 
 
 @pytest.fixture(params=KINDS)
@@ -84,6 +122,10 @@ def test_shapes_and_losses(kind: str) -> None:
     outputs = model(inputs)
     if kind == "predicate":
         assert outputs.shape == (6, PREDICATES)
+    elif kind == "joint":
+        assert outputs.gate.shape == (6, PREDICATES) and outputs.mask.shape == (6, 9)
+        for scores, channels in ((outputs.spans, 2), (outputs.heads, PREDICATES), (outputs.tails, PREDICATES)):
+            assert [part.shape for part in scores] == [(6, 9, 9), (6, 9, channels), (6, 9, channels)]
     else:
         width = len(BIO_LABELS if kind == "native" else LEGACY_LABELS)
         assert outputs["token_logits"].shape == (6, 9, width)
@@ -101,8 +143,12 @@ def test_padding_changes_no_output(kind: str) -> None:
     narrow, wide = tf.nest.flatten(model(inputs)), tf.nest.flatten(model(wider))
     seen = inputs["input_mask"] == 1
     for a, b in zip(narrow, wide, strict=True):
+        if kind == "joint" and a.shape.rank == 3 and a.shape[1] == a.shape[2]:
+            b = b[:, :, :9]
         if a.shape.rank == 3:
             a, b = a.numpy()[seen], b.numpy()[:, :9][seen]
+        elif a.shape[1] == 9:
+            b = b[:, :9]
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
@@ -111,7 +157,7 @@ def test_compile_fit_evaluate_predict(kind: str) -> None:
     model.compile(optimizer=AdamWeightDecay(3e-3))
     history = model.fit(inputs, labels, batch_size=3, epochs=12, verbose=0).history
     assert history["loss"][-1] < 0.9 * history["loss"][0]
-    assert ("f1" if kind == "predicate" else "token_f1") in history
+    assert {"predicate": "f1", "joint": "triple_f1"}.get(kind, "token_f1") in history
     outputs = model.predict(inputs, batch_size=4, verbose=0)
     assert model.evaluate(inputs, labels, batch_size=6, verbose=0, return_dict=True)["loss"] == pytest.approx(
         loss_by_hand(kind, outputs, labels), rel=1e-4
@@ -137,6 +183,13 @@ def test_f1_counts_decisions(kind: str) -> None:
     model, (inputs, labels) = build(kind, initializer_range=0.3), batch(kind)
     outputs = model(inputs)
     model.compute_metrics(inputs, tf.nest.map_structure(tf.constant, labels), outputs, None)
+    if kind == "joint":
+        found = candidates(outputs)
+        keys = np.column_stack([found.row, found.predicate, found.subject, found.object]).tolist()
+        gold = {(n, *row) for n, rows in enumerate(labels.tolist()) for row in rows if row[1] >= 0}
+        correct = len({tuple(key) for key in keys} & gold)
+        assert float(model.task_metrics[0].result()) == pytest.approx(2 * correct / (len(keys) + len(gold)))
+        return
     if kind == "predicate":
         actual, predicted = labels, (outputs.numpy() > 0).astype(int)
         positive = predicted > 0
@@ -208,20 +261,33 @@ def test_weight_names_are_stable(kind: str) -> None:
     weights = {id(weight) for weight in first.weights} - counters
     assert {id(weight) for weight in first.named_weights().values()} == weights
     assert len(names) == len(weights)
-    assert all(name.split("/")[0] in ("encoder", "predicate_head", "token_head") for name in names)
     assert "encoder/word_embeddings/embeddings" in names
-    heads = {"predicate": ["predicate_head"], "native": ["token_head"], "legacy": ["token_head", "predicate_head"]}
+    pointers = [f"{name}_{part}" for name in ("span", "head", "tail") for part in ("projection", "channels")]
+    heads = {
+        "predicate": ["predicate_head"],
+        "native": ["token_head"],
+        "legacy": ["token_head", "predicate_head"],
+        "joint": ["gate_head", *pointers],
+    }
     expected = {f"{head}/{part}" for head in heads[kind] for part in ("kernel", "bias")}
     assert {name for name in names if not name.startswith("encoder/")} == expected
 
 
-def test_the_native_form_leaves_the_pooler_alone() -> None:
-    for form, expected in (("native", False), ("legacy", True)):
+def test_the_pooler_is_trained_where_it_is_read() -> None:
+    for form, expected in (("native", False), ("joint", False), ("legacy", True)):
         model = build(form)
         trained = {weight.ref() for weight in model.trainable_variables}
         for name, weight in model.named_weights().items():
             if "pooler" in name:
                 assert (weight.ref() in trained) is expected, name
+
+
+def test_the_joint_heads_are_small() -> None:
+    model = JointExtractor(tiny.encoder(hidden_size=768, num_heads=12), 49)
+    pointers = [layer for layer in model.heads if layer.name != "gate_head"]
+    assert sum(layer.count_params() for layer in pointers) == pytest.approx(320_000, rel=0.02)
+    with pytest.raises(ValueError, match="head_size is 7"):
+        JointExtractor(tiny.encoder(), 3, head_size=7)
 
 
 def test_an_unknown_form() -> None:

@@ -18,7 +18,8 @@ from kerasbert.models.losses import IGNORED_LABEL
 from kerasbert.schema import Sentence, Span, Triple
 from kerasbert.text.tokenizer import Tokenizer
 from kerasbert.text.vocabulary import Vocabulary
-from kerasbert.training.examples import ExampleReport, Examples, labeling_examples, predicate_examples
+from kerasbert.training.alignment import ExampleReport
+from kerasbert.training.examples import Examples, labeling_examples, predicate_examples
 from tests import tiny
 
 TOKENIZER = tiny.tokenizer()

@@ -1,0 +1,174 @@
+"""From the scores of the joint extractor to candidate triples, in the graph and over a whole batch at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kerasbert.keras import tf
+from kerasbert.models.pointer import PairScores
+
+LARGEST = 8192
+"""Candidates (predicate, subject, object) looked at in one input. Real texts have a few dozen; a model that proposes
+more is guessing, and only its best spans are combined."""
+
+PARTS = ("gate", "subject", "object", "head", "tail")
+"""What speaks for a triple: its predicate, its two spans, and the links of their first and of their last tokens."""
+
+
+class JointScores(NamedTuple):
+    """Everything the joint extractor says about a batch, float32.
+
+    Attributes:
+      gate: logits of the predicates that an input states, [batch, predicates].
+      spans: from the first to the last token of a mention; channel 0 is for subjects, 1 for objects.
+      heads, tails: from the first (last) token of a subject to that of its object, a channel a predicate.
+      mask: 1.0 for the tokens of the text, [batch, length].
+    """
+
+    gate: tf.Tensor
+    spans: PairScores
+    heads: PairScores
+    tails: PairScores
+    mask: tf.Tensor
+
+
+class Candidates(NamedTuple):
+    """Triples by their tokens, in the order of the inputs.
+
+    Attributes:
+      row: which input of the batch, int64 [candidates].
+      predicate: int64 [candidates].
+      subject, object: first and last token, both included, int64 [candidates, 2].
+      parts: the logits of PARTS, float32 [candidates, 5].
+    """
+
+    row: tf.Tensor
+    predicate: tf.Tensor
+    subject: tf.Tensor
+    object: tf.Tensor
+    parts: tf.Tensor
+
+
+class _Spans(NamedTuple):
+    """Mentions of one role, sorted by input: those of input b are the `count[b]` from `begin[b]` on."""
+
+    place: tf.Tensor
+    score: tf.Tensor
+    begin: tf.Tensor
+    count: tf.Tensor
+
+
+def candidates(scores: JointScores, gate: float = 0.0, span: float = 0.0, link: float = 0.0) -> Candidates:
+    """All triples of which every part scores above its threshold.
+
+    Links are looked at only between the spans that were found and for the predicates that the gate lets through, so
+    that the cost grows with what the text may say and not with the number of predicates.
+
+    Args:
+      scores: of a batch.
+      gate, span, link: logits that the predicate, both spans and both links must exceed.
+    """
+    size = tf.shape(scores.gate, tf.int64)[0]
+    opened = tf.where(scores.gate > gate)
+    count = _counts(opened[:, 0], size)
+    subjects, objects = _spans(scores, span, count)
+    combined = count * subjects.count * objects.count
+    row = tf.repeat(tf.range(size), combined)
+    rank = tf.range(tf.reduce_sum(combined)) - tf.gather(tf.cumsum(combined, exclusive=True), row)
+    rank, which = _divide(rank, count, row)
+    which_subject, which_object = _divide(rank, objects.count, row)
+    predicate = tf.gather(opened[:, 1], tf.gather(tf.cumsum(count, exclusive=True), row) + which)
+    subject = tf.gather(subjects.begin, row) + which_subject
+    object_ = tf.gather(objects.begin, row) + which_object
+    subject_place, object_place = tf.gather(subjects.place, subject), tf.gather(objects.place, object_)
+    head = scores.heads.pick(row, subject_place[:, 0], object_place[:, 0], predicate)
+    tail = scores.tails.pick(row, subject_place[:, 1], object_place[:, 1], predicate)
+    linked = tf.where(tf.minimum(head, tail) > link)[:, 0]
+    found = Candidates(
+        row,
+        predicate,
+        subject_place,
+        object_place,
+        tf.stack(
+            [
+                tf.gather_nd(scores.gate, tf.stack([row, predicate], axis=1)),
+                tf.gather(subjects.score, subject),
+                tf.gather(objects.score, object_),
+                head,
+                tail,
+            ],
+            axis=1,
+        ),
+    )
+    return Candidates(*(tf.gather(part, linked) for part in found))
+
+
+def agreement(found: Candidates, triples: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Numbers of triples that are right, found and annotated; places count, not strings.
+
+    Args:
+      found: in a batch.
+      triples: the annotation, int [batch, triples, 5], as `JointExtractor` reads it.
+      length: of the padded inputs.
+    """
+    length = tf.cast(length, tf.int64)
+    triples = tf.cast(triples, tf.int64)
+    placed = tf.where((triples[:, :, 0] >= 0) & (triples[:, :, 1] >= 0))
+    gold = tf.concat([placed[:, :1], tf.gather_nd(triples, placed)], axis=1)
+    ours = tf.concat([found.row[:, tf.newaxis], found.predicate[:, tf.newaxis], found.subject, found.object], axis=1)
+    predicates = 1 + tf.reduce_max(tf.concat([gold[:, 1], ours[:, 1], [0]], axis=0))
+
+    def keys(columns: tf.Tensor) -> tf.Tensor:
+        key = columns[:, 0] * predicates + columns[:, 1]
+        for k in range(2, 6):
+            key = key * length + columns[:, k]
+        return tf.unique(key).y
+
+    wanted, claimed = keys(gold), keys(ours)
+    union = tf.size(tf.unique(tf.concat([wanted, claimed], axis=0)).y)
+    return tf.size(wanted) + tf.size(claimed) - union, tf.size(claimed), tf.size(wanted)
+
+
+def _spans(scores: JointScores, threshold: float, predicates: tf.Tensor) -> tuple[_Spans, _Spans]:
+    """Subjects and objects above a threshold; where they make too many candidates, as many of the best of each role.
+
+    Args:
+      scores: of a batch.
+      threshold: logit that a span must exceed.
+      predicates: how many of them each input may state, int64 [batch].
+    """
+    table, mask = scores.spans.table(), scores.mask
+    size = tf.shape(mask, tf.int64)[0]
+    allowed = tf.linalg.band_part(mask[:, :, tf.newaxis] * mask[:, tf.newaxis, :], 0, -1) > 0
+    found = tf.where((table > threshold) & allowed[:, tf.newaxis])
+    score = tf.gather_nd(table, found)
+    # By input and role, and the best first; sorting is stable.
+    best = tf.argsort(score, direction="DESCENDING", stable=True)
+    group = tf.gather(found[:, 0] * 2 + found[:, 1], best)
+    order = tf.argsort(group, stable=True)
+    group, order = tf.gather(group, order), tf.gather(best, order)
+    sizes = _counts(group, 2 * size)
+    rank = tf.range(tf.size(group, tf.int64)) - tf.gather(tf.cumsum(sizes, exclusive=True), group)
+    share = tf.cast(tf.sqrt(float(LARGEST) / tf.cast(tf.maximum(predicates, 1), tf.float32)), tf.int64)
+    few = sizes[::2] * sizes[1::2] * predicates <= LARGEST
+    kept = tf.where(tf.gather(few, group // 2) | (rank < tf.gather(share, group // 2)))[:, 0]
+    group, order = tf.gather(group, kept), tf.gather(order, kept)
+    roles = []
+    for role in (0, 1):
+        own = tf.where(group % 2 == role)[:, 0]
+        chosen, count = tf.gather(order, own), _counts(tf.gather(group, own) // 2, size)
+        roles.append(
+            _Spans(tf.gather(found, chosen)[:, 2:], tf.gather(score, chosen), tf.cumsum(count, exclusive=True), count)
+        )
+    return roles[0], roles[1]
+
+
+def _counts(group: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """How often each of the numbers below `size` occurs, int64 [size]."""
+    return tf.math.unsorted_segment_sum(tf.ones_like(group), group, size)
+
+
+def _divide(rank: tf.Tensor, by: tf.Tensor, row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Quotient and remainder of each rank by its input's number."""
+    divisor = tf.gather(by, row)
+    return rank // divisor, rank % divisor

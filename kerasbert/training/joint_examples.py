@@ -1,0 +1,75 @@
+"""Examples of the joint extractor: one an input, with the places of all its triples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kerasbert.models.inputs import classification_row, pad, text_capacity
+from kerasbert.schema import Schema, Sentence, Span
+from kerasbert.text.tokenizer import Tokenizer
+from kerasbert.training.alignment import ExampleReport, aligned_texts, count_missing, is_inside, token_places
+from kerasbert.training.examples import Examples
+
+COLUMNS = 5
+_NOWHERE = (-1, -1, -1, -1)
+
+
+@dataclass
+class JointExamples(Examples):
+    """Examples whose labels are int32 [triples, 5] as `JointExtractor` reads them, padded with rows of -1."""
+
+    def batch(
+        self, indices: Sequence[int] | np.ndarray, multiple_of: int = 1, length: int | None = None
+    ) -> tuple[dict[str, np.ndarray], Any]:
+        inputs = pad([self.rows[i] for i in indices], multiple_of, length)
+        chosen = [self.labels[i] for i in indices]
+        labels = np.full((len(chosen), max((len(rows) for rows in chosen), default=0), COLUMNS), -1, np.int32)
+        for row, triples in zip(labels, chosen, strict=True):
+            row[: len(triples)] = triples
+        return inputs, labels
+
+
+def joint_examples(
+    sentences: Sequence[Sentence], schema: Schema, tokenizer: Tokenizer, max_length: int, overlap: int
+) -> JointExamples:
+    """One example a window, with every triple whose mentions it holds; windows without any are examples too.
+
+    Where a mention stands several times in a window and its annotation has no offsets, one pair of places is labelled:
+    the first subject with the first object that does not overlap it. A mention that begins or ends inside a token takes
+    the whole token. A triple that no window holds, because a mention is not found or its mentions share no window,
+    still says that the sentence's first window states its predicate.
+    """
+    vocabulary = tokenizer.vocabulary
+    report = ExampleReport()
+    examples = JointExamples([], [], report=report)
+    for text in aligned_texts(sentences, tokenizer, text_capacity(max_length, "classification"), overlap, report):
+        # Keys of a dictionary: a triple that is annotated twice is one.
+        found: list[dict[tuple[int, ...], None]] = [{} for _ in text.windows]
+        for triple in text.sentence.triples:
+            predicate = schema.index(triple.predicate)
+            places = token_places(text, triple)
+            pairs = [(n, next(places.pairs(*window), None)) for n, window in enumerate(text.windows)]
+            held = [(n, pair) for n, pair in pairs if pair is not None]
+            for n, (subject, object_) in held:
+                first = text.windows[n][0]
+                found[n][(predicate, *_tokens(subject, first), *_tokens(object_, first))] = None
+            if held:
+                report.labelled += 1
+                report.inside_token += is_inside(places, held[0][1])
+            else:
+                count_missing(places, report)
+                found[0][(predicate, *_NOWHERE)] = None
+        for (first, last), triples in zip(text.windows, found, strict=True):
+            examples.rows.append(classification_row(text.ids[first:last], vocabulary.cls_id, vocabulary.sep_id))
+            examples.labels.append(np.asarray(list(triples), np.int32).reshape(-1, COLUMNS))
+    report.examples = len(examples)
+    return examples
+
+
+def _tokens(span: Span, first: int) -> tuple[int, int]:
+    """A mention's first and last token in the input of the window that begins at `first`; [CLS] is token 0."""
+    return span.start - first + 1, span.end - first
