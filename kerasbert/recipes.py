@@ -270,7 +270,9 @@ def _build(stage: str, materials: _Materials, config: TrainingConfig) -> Extract
 def _earlier(recipe: str, directory: Path, materials: _Materials) -> Bundle | None:
     """The bundle of an earlier call here, if it holds models that this recipe leaves alone; without the others."""
     target = directory / "bundle"
-    if not (target / MANIFEST).is_file():
+    others = [stage for stage in STAGES if stage not in RECIPES[recipe]]
+    # A bundle of nothing else is written anew, even where it is damaged.
+    if not (target / MANIFEST).is_file() or not any((directory / stage).is_dir() for stage in others):
         return None
     earlier = Bundle.load(target)
     earlier.models = {stage: model for stage, model in earlier.models.items() if stage not in RECIPES[recipe]}
