@@ -22,7 +22,7 @@ SCHEMA = Schema.from_signatures([(f"p{i}", "a", "b") for i in range(PREDICATES)]
 KILLS = 50
 
 # TensorFlow's threads do not survive a fork, so the parent imports it and runs nothing; every child runs the operation
-# once and is killed after a random part of the time that it takes.
+# once and is killed after a random part of the time that it takes; every fifth time it may finish first.
 SERVER = """
 import json, os, random, signal, sys, time
 from pathlib import Path
@@ -46,24 +46,27 @@ def child():
     finally:
         os._exit(0)
 
-def forget():
-    if operation == "revert":
-        for path in [*target.parent.glob("*"), *target.parent.glob(".*")]:
-            path.unlink()
+def checked(word):
+    print(json.dumps(word), flush=True)
+    assert sys.stdin.readline()
 
-begin = time.monotonic()
-os.waitpid(child(), 0)
-duration = time.monotonic() - begin
-forget()
+def finish():
+    # How long it takes now: the machine may be busy with other things, too.
+    begin = time.monotonic()
+    os.waitpid(child(), 0)
+    checked("finished")
+    return time.monotonic() - begin
+
 random.seed(1)
 cut = 0
-for _ in range(kills):
+for number in range(kills):
+    if number % 5 == 0:
+        duration = finish()
     process = child()
-    time.sleep(random.uniform(0.0, 1.1) * duration)
+    time.sleep(random.uniform(0.0, 0.9) * duration)
     os.kill(process, signal.SIGKILL)
     cut += os.waitpid(process, 0)[1] != 0
-    print(json.dumps("killed"), flush=True)
-    assert sys.stdin.readline()
+    checked("killed")
 print(json.dumps(cut), flush=True)
 """
 
@@ -73,12 +76,14 @@ def killed(operation: str, source: Path, target: Path, check: object) -> int:
     command = [sys.executable, "-c", textwrap.dedent(SERVER), operation, str(source), str(target), str(KILLS)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None and server.stdin is not None
-        for _ in range(KILLS):
-            assert json.loads(server.stdout.readline()) == "killed"
+        kills = 0
+        while (said := json.loads(server.stdout.readline())) in ("killed", "finished"):
+            kills += said == "killed"
             check()  # type: ignore[operator]
             server.stdin.write("\n")
             server.stdin.flush()
-        return int(json.loads(server.stdout.readline()))
+        assert kills == KILLS
+        return int(said)
 
 
 def test_convert_is_killed(tmp_path: Path) -> None:
@@ -98,9 +103,8 @@ def test_convert_is_killed(tmp_path: Path) -> None:
         if found == "new":
             convert(old, target, schema=SCHEMA)
 
-    # The first run of the server, which measures, ends with the new one.
     cut = killed("convert", new, target, check)
-    assert cut >= KILLS // 2 and seen == {"old", "new"}
+    assert cut >= KILLS // 4 and seen == {"old", "new"}
     convert(new, target, schema=SCHEMA)
     assert not list(tmp_path.glob(".bundle*"))
 
@@ -125,7 +129,7 @@ def test_revert_is_killed(tmp_path: Path) -> None:
                 path.unlink()
 
     cut = killed("revert", tmp_path / "bundle", target, check)
-    assert cut >= KILLS // 2 and seen == {False, True}
+    assert cut >= KILLS // 4 and seen == {False, True}
     if not Path(f"{target}.index").is_file():
         revert(tmp_path / "bundle", target)
     assert contents(target.parent) == whole
