@@ -52,7 +52,8 @@ def _claim(directory: Path, config: TrainingConfig) -> None:
             hint="restore the file, or give a new output directory",
         ) from error
     if _is_configuration(earlier):
-        changes = describe_changes(earlier, config.to_dict())
+        # A record from before a section existed was written with what are its defaults now.
+        changes = describe_changes(TrainingConfig().to_dict() | earlier, config.to_dict())
         if not changes:
             return
         if any(directory.glob("*/checkpoints/checkpoint")) or (directory / "bundle").exists():
