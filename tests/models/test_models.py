@@ -208,7 +208,7 @@ def test_f1_counts_decisions(kind: str) -> None:
     model.compute_metrics(inputs, tf.nest.map_structure(tf.constant, labels), outputs, None)
     correct = int(((actual == predicted) & (predicted > 0)).sum())
     expected = 2 * correct / (int((predicted > 0).sum()) + int((actual > 0).sum()))
-    assert 0 < correct and 0 < expected < 1
+    assert correct > 0 and 0 < expected < 1
     assert float(model.task_metrics[0].result()) == pytest.approx(expected, rel=1e-6)
 
 
