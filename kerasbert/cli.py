@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kerasbert.cli_data import COMMANDS as DATA_COMMANDS
 from kerasbert.errors import InputError, KerasbertError, UsageError
 
 if TYPE_CHECKING:
@@ -249,6 +250,10 @@ def check(
     _say(render(report))
     if splits is not None:
         _say(render(splits))
+
+
+for _name, _command in DATA_COMMANDS.items():
+    app.command(_name)(_command)
 
 
 def _initialize(model: ExtractionModel, path: Path) -> str:

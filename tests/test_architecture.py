@@ -15,11 +15,12 @@ LAYERS = [
     {"files", "schema", "keras"},
     {"tensors"},
     {"text", "corpus"},
-    {"models"},
+    {"models", "annotation"},
     {"bundle", "training", "evaluation"},
     {"extraction"},
     {"recipes", "rendering", "progress"},
     {"demo"},
+    {"cli_data"},
     {"cli"},
 ]
 """The rooms of kerasbert, lowest first: a room imports from its own and from lower layers."""
