@@ -105,6 +105,68 @@ def export_annotations(
         say(f"labelling interface for the project's settings: {interface}")
 
 
+def split(
+    corpus: Annotated[Path, typer.Argument(help="Annotated sentences.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory for train, dev and test.")],
+    dev: Annotated[float, typer.Option(help="Share of sentences for dev.")] = 0.1,
+    test: Annotated[float, typer.Option(help="Share for test; 0 for none.")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same parts.")] = 2019,
+    near: Annotated[float, typer.Option(help="Similarity of bigrams from which texts stay together.")] = 0.7,
+    force: Force = False,
+    json_output: Json = False,
+) -> None:
+    """Split a corpus into train, dev and test; duplicates and near-duplicates stay together."""
+    from kerasbert.corpus.reader import load_corpus
+    from kerasbert.corpus.split import PARTS, split_corpus, write_split
+
+    refuse_existing(force, *(output / f"{part}.jsonl" for part in PARTS), output / "split.json")
+    sentences = load_corpus(corpus, None, output / "rejected.jsonl")
+    made = split_corpus(sentences, dev, test, seed, near)
+    write_split(made, output)
+    if json_output:
+        typer.echo(json.dumps(made.to_dict(), ensure_ascii=False))
+    else:
+        say(made.summary())
+
+
+def rank(
+    model: Annotated[Path, typer.Argument(help="Directory of a trained model.")],
+    texts: Annotated[Path, typer.Argument(help="Unlabelled sentences: a text a line, or JSON lines with a text.")],
+    output: Output,
+    top: Annotated[int | None, typer.Option(min=1, help="Write only so many.")] = None,
+    force: Force = False,
+) -> None:
+    """Order unlabelled sentences for annotation: first those in which the model expects most errors."""
+    from kerasbert.corpus.reader import read_texts
+    from kerasbert.corpus.rejects import Rejects
+    from kerasbert.extraction.load import load_model
+    from kerasbert.extraction.rank import rank as order
+    from kerasbert.files import atomic_write
+    from kerasbert.progress import progress_bar
+
+    refuse_existing(force, output)
+    account = Rejects()
+    rejects = output.with_name(output.name + ".rejects.jsonl")
+    sentences = list(read_texts(texts, account))
+    account.write(rejects)
+    pipeline = load_model(model)
+    with progress_bar("texts") as told:
+        ranked = order(pipeline, [sentence.text for sentence in sentences], told)
+    with atomic_write(output) as handle:
+        for item in ranked[:top]:
+            sentence = sentences[item.text]
+            row = {
+                "text": sentence.text,
+                "line": sentence.line,
+                "uncertainty": round(item.uncertainty, 4),
+                "spo_list": [triple.to_dict() for triple in item.triples],
+            }
+            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+    say(f"{len(ranked[:top])} of {len(ranked)} texts, those with most expected errors first: {output}")
+    if account.items:
+        say(f"{account.summary()}; see {rejects}")
+
+
 def refuse_existing(force: bool, *paths: Path) -> None:
     """Keeps what is there already, unless the user says otherwise."""
     for path in paths:
@@ -120,4 +182,6 @@ def say(line: str) -> None:
 COMMANDS: dict[str, Callable[..., None]] = {
     "import": import_annotations,
     "export-annotations": export_annotations,
+    "split": split,
+    "rank": rank,
 }
