@@ -48,12 +48,12 @@ def counts(gold: Sequence[Sentence], predicted: Sequence[Sentence], predicates: 
     return table
 
 
-def scores(totals: np.ndarray) -> np.ndarray:
-    """Precision, recall and F1 from (right, predicted, annotated) in the last axis, 0 where nothing is counted."""
+def scores(totals: np.ndarray, empty: float = 0.0) -> np.ndarray:
+    """Precision, recall and F1 from (right, predicted, annotated) in the last axis, `empty` where nothing is counted."""
     right, predicted, annotated = np.moveaxis(totals.astype(np.float64), -1, 0)
     below = np.stack([predicted, annotated, predicted + annotated], axis=-1)
     above = np.stack([right, right, 2 * right], axis=-1)
-    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    return np.divide(above, below, out=np.full_like(above, empty), where=below > 0)
 
 
 def bootstrap(table: np.ndarray, seed: int = 0) -> tuple[list[Interval], list[list[Interval]]]:
@@ -69,7 +69,8 @@ def bootstrap(table: np.ndarray, seed: int = 0) -> tuple[list[Interval], list[li
       The intervals of MEASURES over all triples, and for each predicate.
     """
     drawn = np.concatenate(list(_resampled(table, seed)))
-    overall, each = scores(drawn.sum(axis=1)), scores(drawn)
+    # A sample in which a rare predicate does not occur says nothing about it.
+    overall, each = scores(drawn.sum(axis=1)), scores(drawn, empty=np.nan)
     value, values = scores(table.sum(axis=(0, 1))), scores(table.sum(axis=0))
     return (
         [_interval(value[m], overall[:, m]) for m in range(len(MEASURES))],
@@ -121,5 +122,6 @@ def _resampled(table: np.ndarray, seed: int) -> Iterator[np.ndarray]:
 
 
 def _interval(value: float, drawn: np.ndarray) -> Interval:
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    known = drawn[~np.isnan(drawn)]
+    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (value, value)
     return Interval(float(value), float(low), float(high))

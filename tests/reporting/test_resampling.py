@@ -45,6 +45,17 @@ def test_bootstrap_intervals_are_those_of_the_binomial() -> None:
     assert {tuple(interval) for interval in bootstrap(same)[0]} == {(0.5, 0.5, 0.5)}
 
 
+def test_samples_without_a_rare_predicate_say_nothing_about_it() -> None:
+    table = np.zeros((50, 2, 3), np.int64)
+    table[0, 0] = (1, 1, 1)
+    table[1:, 1] = (1, 1, 2)
+    _, (rare, common) = bootstrap(table)
+    assert [tuple(interval) for interval in rare] == [(1, 1, 1)] * 3
+    assert tuple(common[1]) == (0.5, 0.5, 0.5)
+    _, (absent, _) = bootstrap(np.zeros((3, 2, 3), np.int64))
+    assert tuple(absent[0]) == (0, 0, 0)
+
+
 def exact_p(first: np.ndarray, second: np.ndarray) -> float:
     """The share of all ways to change sides that differ by at least as much."""
     a, b = first.sum(axis=1), second.sum(axis=1)
