@@ -49,7 +49,7 @@ def counts(gold: Sequence[Sentence], predicted: Sequence[Sentence], predicates: 
 
 
 def scores(totals: np.ndarray, empty: float = 0.0) -> np.ndarray:
-    """Precision, recall and F1 from (right, predicted, annotated) in the last axis, `empty` where nothing is counted."""
+    """Precision, recall and F1 from (right, predicted, annotated) in the last axis; `empty` where it is 0 of 0."""
     right, predicted, annotated = np.moveaxis(totals.astype(np.float64), -1, 0)
     below = np.stack([predicted, annotated, predicted + annotated], axis=-1)
     above = np.stack([right, right, 2 * right], axis=-1)
