@@ -101,6 +101,9 @@ kerasbert import label-studio export.json --output data/all.jsonl
 kerasbert split data/all.jsonl --output data/split                   # 近似重复的句子在同一部分
 ```
 
+每次导入都在旁边写出建议的模式，如 `data/train.jsonl.schema.json`：把其中的谓语加入 `schema.yaml`，
+或在 `config.yaml` 的 `data.schema` 中写上它的名字。
+
 模型帮助下一轮标注，并给出报告：
 
 ```
@@ -130,6 +133,9 @@ kerasbert import csv mine.csv --output data/train.jsonl --force      # columns: 
 kerasbert import label-studio export.json --output data/all.jsonl
 kerasbert split data/all.jsonl --output data/split                   # near-duplicates stay together
 ```
+
+Each import proposes a schema, as `data/train.jsonl.schema.json`: put its predicates into `schema.yaml`, or name it in
+`config.yaml` under `data.schema`.
 
 The model helps with the next round of annotation, and reports on itself:
 
