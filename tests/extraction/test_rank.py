@@ -54,12 +54,20 @@ def test_the_measure_counts_expected_errors(joint: JointPipeline, monkeypatch: p
     assert [[triple.object for triple in item.triples] for item in ranked] == [["戊"], ["乙", "乙"], []]
 
 
-def test_texts_that_are_nearly_the_same_come_last(joint: JointPipeline) -> None:
-    ranked = rank(joint, [*TEXTS, *(text + "！" for text in TEXTS[:3])])
-    assert sorted(item.text for item in ranked) == list(range(12))
-    assert len({item.text % 9 for item in ranked[:9]}) == 9
-    scores = [item.uncertainty for item in ranked]
-    assert scores[:9] == sorted(scores[:9], reverse=True) and scores[9:] == sorted(scores[9:], reverse=True)
+def test_texts_that_are_nearly_the_same_come_last(joint: JointPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [
+        "顾安出生于青岚",
+        "青岚是海国的首都",
+        "顾安出生于青岚！",
+        "林知住在白渡",
+        "青岚，是海国的首都",
+        "顾安出生于青岚。",
+    ]
+    stated = np.asarray([[0.5, 0, 0], [0.6, 0, 0], [0.9, 0, 0], [0.1, 0, 0], [0.3, 0, 0], [0.5, 0, 0]], np.float32)
+    nothing, nowhere = np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
+    empty = Proposals(nothing, nothing, nowhere, nowhere, np.zeros((0, 5), np.float32))
+    monkeypatch.setattr(joint, "proposals", lambda _: (empty, stated))
+    assert [item.text for item in rank(joint, texts)] == [2, 1, 3, 0, 5, 4]
 
 
 def test_two_stages() -> None:
