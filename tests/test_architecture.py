@@ -15,11 +15,13 @@ LAYERS = [
     {"files", "schema", "keras"},
     {"tensors"},
     {"text", "corpus"},
-    {"models"},
+    {"models", "annotation"},
     {"bundle", "training", "evaluation"},
     {"extraction"},
-    {"recipes", "rendering", "progress"},
-    {"demo"},
+    {"recipes", "rendering", "progress", "project_example", "reporting"},
+    {"demo", "project"},
+    {"cli_data"},
+    {"cli_project"},
     {"cli"},
 ]
 """The rooms of kerasbert, lowest first: a room imports from its own and from lower layers."""
