@@ -94,7 +94,7 @@ def require_serving_protos() -> Any:
     except ImportError as error:
         raise UsageError(
             "warm-up requests are written with tensorflow-serving-api, which is not installed",
-            hint="install the extra: pip install 'kerasbert[serve]'",
+            hint="install the extra: pip install -e '.[serve]'",
         ) from error
     return prediction_log_pb2
 

@@ -65,6 +65,11 @@ class ExtractionModule(tf.Module):
         Returns:
           As for `extract`, without `subject` and `object`; places are counted in tokens.
         """
+        # A GPU would take zeros for an embedding that is not there.
+        words = len(self._pipeline.bundle.vocabulary)
+        known = tf.reduce_all((ids >= 0) & (ids < words))
+        with tf.control_dependencies([tf.debugging.Assert(known, [f"ids must be from 0 to {words - 1}"])]):
+            ids = tf.identity(ids)
         place = tf.range(tf.shape(ids, tf.int64)[1])
         lengths = tf.reduce_max(tf.where(ids != 0, place + 1, 0), axis=1)
         row_splits = tf.concat([[0], tf.cumsum(lengths)], 0)
