@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from kerasbert.bundle import Bundle, package_versions
+from kerasbert.bundle import package_versions
 from kerasbert.errors import UsageError
+from kerasbert.extraction.joint import JointPipeline
+from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.keras import tf
-from kerasbert.serving.module import IDS_SIGNATURE, TEXT_SIGNATURE
+from kerasbert.serving.module import IDS_SIGNATURE, TEXT_SIGNATURE, stages
 from kerasbert.serving.proof import Proof
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -144,26 +146,25 @@ def write_batching(directory: Path) -> None:
     (directory / BATCHING).write_text(text, encoding="utf-8")
 
 
-def write_card(directory: Path, version: int, bundle: Bundle, kind: str, threshold: float, proof: Proof) -> None:
+def write_card(directory: Path, version: int, pipeline: JointPipeline | Pipeline, proof: Proof) -> None:
     """Writes the model card.
 
     Args:
       directory: of the SavedModel.
       version: its number.
-      bundle: what was exported.
-      kind: "joint" or "pipeline".
-      threshold: in force.
+      pipeline: what was exported.
       proof: what the check found.
     """
-    stages = ("joint",) if kind == "joint" else ("predicate", "labeling")
-    shapes = {stage: bundle.models[stage].encoder_config for stage in stages}
+    bundle = pipeline.bundle
+    shapes = {stage: bundle.models[stage].encoder_config for stage in stages(pipeline)}
     lines = [
         f"* {stage}: BERT of {c.num_layers} layers x {c.hidden_size} units, {c.vocab_size} wordpieces,"
         f" {bundle.models[stage].count_params()} weights"
         for stage, c in shapes.items()
     ]
     lines.append(f"* inputs of {bundle.settings['max_length']} tokens, longer texts in overlapping windows")
-    lines.append(f"* threshold {threshold:g} on the {'triple' if kind == 'joint' else 'predicate'}'s probability")
+    of = "triple" if isinstance(pipeline, JointPipeline) else "predicate"
+    lines.append(f"* threshold {pipeline.threshold:g} on the {of}'s probability")
     schema = [
         f"| {_cell(predicate.name)} | {_cell(subject_type)} | {_cell(object_type)} |"
         for predicate in bundle.schema

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from kerasbert.corpus.sample import generate
 from kerasbert.errors import InputError, UsageError
-from kerasbert.extraction.joint import JointPipeline
 from kerasbert.extraction.load import load_model
 from kerasbert.files import atomic_directory, describe_os_error
 from kerasbert.keras import tf
@@ -77,8 +76,7 @@ def export_model(
             chosen = texts[:_WARM_UP_TEXTS]
             write_warm_up(folder, chosen, pipeline.tokenizer(tf.constant([t.encode() for t in chosen])).ids.to_list())
             write_batching(folder)
-            kind = "joint" if isinstance(pipeline, JointPipeline) else "pipeline"
-            write_card(folder, version, pipeline.bundle, kind, pipeline.threshold, proof)
+            write_card(folder, version, pipeline, proof)
     return Exported(directory, version, proof)
 
 

@@ -12,6 +12,11 @@ from kerasbert.serving.windows import Tokens
 TEXT_SIGNATURE, IDS_SIGNATURE = "serving_default", "ids"
 
 
+def stages(pipeline: JointPipeline | Pipeline) -> tuple[str, ...]:
+    """The models of a bundle that a pipeline runs."""
+    return ("joint",) if isinstance(pipeline, JointPipeline) else ("predicate", "labeling")
+
+
 class ExtractionModule(tf.Module):
     """What is exported: `Extractor.extract` for a batch of texts, and for a batch of token ids.
 
@@ -28,7 +33,7 @@ class ExtractionModule(tf.Module):
         self._tokenizer = pipeline.tokenizer
         self._types = Types.of(pipeline.bundle.schema)
         # The variables alone, so that saving does not trace the Keras models once more.
-        self._variables = [v for model in pipeline.bundle.models.values() for v in model.variables]
+        self._variables = [v for stage in stages(pipeline) for v in pipeline.bundle.models[stage].variables]
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def extract(self, text: tf.Tensor) -> dict[str, tf.Tensor]:

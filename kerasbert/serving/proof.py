@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,9 +93,18 @@ def _replayed(directory: Path, chunks: Sequence[Sequence[str]]) -> Iterator[Any]
     command = [sys.executable, "-I", replay.__file__, str(directory)]
     # As on a machine that never heard of Keras 2.
     environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8", env=environment) as process:
-        assert process.stdin and process.stdout and process.stderr
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            encoding="utf-8",
+            env=environment,
+        ) as process,
+    ):
+        assert process.stdin and process.stdout
         try:
             yield json.loads(process.stdout.readline())
             for chunk in chunks:
@@ -103,9 +113,11 @@ def _replayed(directory: Path, chunks: Sequence[Sequence[str]]) -> Iterator[Any]
                 yield json.loads(process.stdout.readline())
         except (json.JSONDecodeError, BrokenPipeError) as error:
             process.kill()
+            process.wait()
+            errors.seek(0)
             raise InputError(
                 "the export cannot be run with TensorFlow and tensorflow-text alone; nothing was published",
-                hint=process.stderr.read()[-_SHOWN:].strip() or "the process ended without a word",
+                hint=errors.read()[-_SHOWN:].strip() or f"the process ended with code {process.returncode}",
             ) from error
         finally:
             process.kill()

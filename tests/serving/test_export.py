@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -32,29 +33,32 @@ OUTPUTS = {
     "confidence": tf.float32,
 }
 
-LOAD = """
-import json, sys
-import tensorflow as tf, tensorflow_text
-extract = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-found = extract(text=tf.constant(json.loads(sys.argv[2])))
-for n, count in enumerate(found["count"].numpy()):
-    for k in range(count):
-        print(json.dumps([n, *(found[name][n, k].numpy().decode() for name in ("subject", "predicate", "object"))]))
-print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
-"""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def loading_lines(readme: str) -> str:
+    """The Python of a README that loads an export, without its comments."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / readme).read_text(encoding="utf-8"), re.DOTALL)
+    (block,) = [block for block in blocks if "saved_model.load" in block]
+    return re.sub(r"  # .*", "", block)
 
 
 def test_ten_lines_of_tensorflow(exported: Path, bundle_directory: Path) -> None:
-    command = [sys.executable, "-I", "-c", LOAD, str(exported), json.dumps(TEXTS)]
+    lines = loading_lines("README.md")
+    assert lines == loading_lines("README.zh.md") and len(lines.splitlines()) <= 10
+    script = lines.replace("exported/duie/1", str(exported)).replace('["《远山行》的作者是白露"]', repr(TEXTS))
+    script += "\nimport sys\nprint(sorted({name.partition('.')[0] for name in sys.modules}))"
     # The choice of Keras 2 is kerasbert's own.
     environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
-    process = subprocess.run(command, capture_output=True, check=True, text=True, env=environment)
+    process = subprocess.run(
+        [sys.executable, "-I", "-c", script], capture_output=True, check=True, encoding="utf-8", env=environment
+    )
     *found, modules = process.stdout.splitlines()
-    expected = load_model(bundle_directory, THRESHOLD).extract(TEXTS)
-    assert [json.loads(line) for line in found] == [
-        [n, t.subject, t.predicate, t.object] for n, row in enumerate(expected) for t in row
-    ]
-    assert len(found) > 10 and not replay.FORBIDDEN & set(json.loads(modules))
+    expected = [t for row in load_model(bundle_directory, THRESHOLD).extract(TEXTS) for t in row]
+    said = [line.rpartition(" ") for line in found]
+    assert [ast.literal_eval(names) for names, _, _ in said] == [[t.subject, t.predicate, t.object] for t in expected]
+    assert [float(number) for _, _, number in said] == pytest.approx([t.confidence for t in expected], abs=1e-5)
+    assert len(found) > 10 and not replay.FORBIDDEN & set(ast.literal_eval(modules))
 
 
 def test_what_is_published(exported: Path, bundle_directory: Path) -> None:
