@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kerasbert import cli_serving
 from kerasbert.cli_data import COMMANDS as DATA_COMMANDS
 from kerasbert.cli_project import init_command, report
 from kerasbert.errors import InputError, KerasbertError, UsageError
@@ -34,6 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.command()(cli_serving.export)
+app.command()(cli_serving.serve)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines in place of a table.")]
 
