@@ -102,9 +102,13 @@ def _reserved(target: Path) -> Iterator[int]:
             f"cannot hold versions of a model: {describe_os_error(error)}", path=target, hint="name a directory"
         ) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError("another export to it is under way", path=target, hint="wait for it") from error
+        except OSError:
+            # A file system without locks.
+            pass
         yield max(versions(target), default=0) + 1
-    except BlockingIOError as error:
-        raise UsageError("another export to it is under way", path=target, hint="wait for it") from error
     finally:
         os.close(handle)

@@ -154,6 +154,8 @@ class Versions:
 
 def _present(directory: Path) -> list[int]:
     """The numbers of the versions that are there, rising."""
-    if not directory.is_dir():
+    try:
+        return [n for n in versions(directory) if (directory / str(n) / "saved_model.pb").is_file()]
+    except OSError:
+        # Not there, or gone while it was read: what is served stays.
         return []
-    return [n for n in versions(directory) if (directory / str(n) / "saved_model.pb").is_file()]

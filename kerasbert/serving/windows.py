@@ -79,8 +79,7 @@ def read_windows(tokens: Tokens, capacity: int, overlap: int) -> Windows:
 
 def classification_inputs(tokens: Tokens, windows: Windows, cls_id: int, sep_id: int) -> dict[str, tf.Tensor]:
     """`[CLS] text [SEP]` of each window, padded to the longest."""
-    none = tf.zeros_like(windows.length)
-    return _inputs(tokens, windows, none, none, cls_id, sep_id)
+    return _inputs(tokens, windows, tf.zeros_like(windows.length), windows.length + 2, cls_id, sep_id)
 
 
 def labeling_inputs(
@@ -96,8 +95,7 @@ def labeling_inputs(
       form: "native" or "legacy".
       max_length: positions of an input, special tokens included.
     """
-    room = tf.minimum(windows.length, max_length - 3 - windows.length)
-    return _inputs(tokens, windows, predicate, tf.ones_like(room) if form == "native" else room, cls_id, sep_id)
+    return _inputs(tokens, windows, predicate, input_lengths(windows.length, form, max_length), cls_id, sep_id)
 
 
 def input_lengths(length: tf.Tensor, form: str, max_length: int) -> tf.Tensor:
@@ -148,11 +146,10 @@ def by_length(
 
 
 def _inputs(
-    tokens: Tokens, windows: Windows, predicate: tf.Tensor, repeats: tf.Tensor, cls_id: int, sep_id: int
+    tokens: Tokens, windows: Windows, predicate: tf.Tensor, total: tf.Tensor, cls_id: int, sep_id: int
 ) -> dict[str, tf.Tensor]:
-    """`[CLS] text [SEP]`, and behind it, where there are any, the repeated predicate and another `[SEP]`."""
+    """`[CLS] text [SEP]`, and behind it, as far as there is room in `total` positions, the predicate and `[SEP]`."""
     second = windows.length + 2
-    total = second + repeats + tf.cast(repeats > 0, tf.int64)
     position = tf.range(tf.reduce_max(total))[tf.newaxis]
     length, second, total = _column(windows.length), _column(second), _column(total)
     place = tf.clip_by_value(_column(windows.begin) + position - 1, 0, tf.size(tokens.ids, tf.int64) - 1)

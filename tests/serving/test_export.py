@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import json
 import os
 import re
@@ -154,6 +155,11 @@ def test_what_cannot_be_exported(bundle_directory: Path, tmp_path: Path) -> None
     (tmp_path / "file").write_text("", encoding="utf-8")
     refused(run("export", bundle_directory, tmp_path / "file"), 1, "cannot hold versions")
     refused(run("export", bundle_directory, tmp_path / "out", "--check", tmp_path / "file"), 2, "no sentence")
+    (tmp_path / "held").mkdir()
+    handle = os.open(tmp_path / "held", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    refused(run("export", bundle_directory, tmp_path / "held"), 2, "another export")
+    os.close(handle)
     with mock.patch.dict(sys.modules, {"tensorflow_serving.apis": None}):
         refused(run("export", bundle_directory, tmp_path / "out"), 2, ".[serve]")
     with pytest.raises(UsageError, match="no sentence"):

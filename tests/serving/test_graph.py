@@ -22,7 +22,14 @@ from kerasbert.schema import Predicate, Schema, Signature, Triple
 from kerasbert.serving.mentions import OBJECT, SUBJECT, read_mentions
 from kerasbert.serving.module import ExtractionModule
 from kerasbert.serving.proof import read_answer
-from kerasbert.serving.windows import Tokens, by_length, classification_inputs, labeling_inputs, read_windows
+from kerasbert.serving.windows import (
+    Tokens,
+    by_length,
+    classification_inputs,
+    input_lengths,
+    labeling_inputs,
+    read_windows,
+)
 from tests import tiny
 from tests.serving.conftest import TEXTS
 
@@ -110,15 +117,18 @@ def test_windows(texts: list[str], capacity: int, overlap: int) -> None:
 
 def check_inputs(tokens: Tokens, found, expected: list[Window]) -> None:
     capacity = max(len(window.ids) for window in expected)
-    ours = classification_inputs(tokens, found, 2, 3)
-    theirs = pad([classification_row(window.ids, 2, 3) for window in expected])
-    for form, max_length in (("native", capacity + 4), ("legacy", 2 * capacity + 2)):
-        for name, value in theirs.items():
-            np.testing.assert_array_equal(ours[name].numpy(), value)
-        asked = np.arange(len(expected)) % 3 + 5
-        ours = labeling_inputs(tokens, found, tf.constant(asked), 2, 3, form, max_length)
-        rows = [labeling_row(w.ids, int(p), 2, 3, form, max_length) for w, p in zip(expected, asked, strict=True)]
-        theirs = pad(rows)
+    ours = [classification_inputs(tokens, found, 2, 3)]
+    theirs = [pad([classification_row(window.ids, 2, 3) for window in expected])]
+    asked = np.arange(len(expected)) % 3 + 5
+    for form, max_length in (("native", capacity + 4), ("legacy", 2 * capacity + 2), ("legacy", 2 * capacity + 3)):
+        ours.append(labeling_inputs(tokens, found, tf.constant(asked), 2, 3, form, max_length))
+        pairs = zip(expected, asked.tolist(), strict=True)
+        theirs.append(pad([labeling_row(window.ids, p, 2, 3, form, max_length) for window, p in pairs]))
+        lengths = input_lengths(found.length, form, max_length).numpy()
+        np.testing.assert_array_equal(lengths, theirs[-1]["input_mask"].sum(axis=1))
+    for left, right in zip(ours, theirs, strict=True):
+        for name, value in right.items():
+            np.testing.assert_array_equal(left[name].numpy(), value)
     middle = (found.start + found.end) // 2
     for start, end in ((found.start, found.end), (middle, found.end), (found.start, middle)):
         cuts = [
