@@ -39,7 +39,9 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             plan = Plan(10**9, 10**9, False, 1)
             return model, TrainingState(model, directory, plan, RuntimeConfig(checkpoint_steps=1), Surroundings())
 
-    with tempfile.TemporaryDirectory(dir=arguments.output.parent if arguments.output.parent.is_dir() else None) as name:
+    # On the disk that the figures go to: that of temporary files may be memory.
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=arguments.output) as name:
         directory = Path(name)
         model, state = build(directory)
         state.restore()

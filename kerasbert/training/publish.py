@@ -21,13 +21,17 @@ from typing import Any
 from kerasbert.errors import InputError, KerasbertError, UsageError
 from kerasbert.files import atomic_directory, describe_os_error, read_json, write_json
 from kerasbert.training.config import TrainingConfig
-from kerasbert.training.output import completed, setting_changes
+from kerasbert.training.output import completed, recorded, setting_changes
 
 POINTER = "published.json"
 _FILES = "files"
 _BUNDLE = "bundle"
 _STAGING = ".publish"
 _BLOCK = 1 << 20
+_STATE = (
+    *("config.yaml", "rejected_*.jsonl", "*/examples.json"),
+    *("*/history.csv", "*/best-*", "*/checkpoints/checkpoint", "*/checkpoints/ckpt-*"),
+)
 
 Listing = dict[str, str]
 """SHA-256 of the files of a state, by their path in the output directory."""
@@ -253,6 +257,8 @@ def take_up(directory: Path, target: Path, config: TrainingConfig, accept_change
             path=target,
             hint="mount the drive, or make the directory",
         )
+    if target.resolve() == directory.resolve():
+        raise UsageError("is the output directory itself", path=target, hint="publish to another directory")
     if not (target / POINTER).is_file():
         others = {path.name for path in target.iterdir()} - {_FILES, f".{POINTER}"} if target.is_dir() else set()
         if any(not name.startswith(f".{POINTER}.") for name in others):
@@ -266,8 +272,10 @@ def take_up(directory: Path, target: Path, config: TrainingConfig, accept_change
             path=target,
             hint="publish to another directory, use the same settings, or add --accept-changes",
         )
-    ours = {"config.yaml", _STAGING, ""}
-    if directory.exists() and (not directory.is_dir() or {path.name for path in directory.iterdir()} - ours):
+    if any(directory.glob("*/checkpoints/ckpt-*.index")) or (directory / _BUNDLE).exists():
+        return False
+    # Other files than those of a training are no place of ours.
+    if directory.exists() and not (directory.is_dir() and (recorded(directory) or not any(directory.iterdir()))):
         return False
     problems = []
     for listing in pointer["files"]:
@@ -337,14 +345,9 @@ def _is_listing(listing: dict[str, Any]) -> bool:
 
 
 def _published_files(directory: Path) -> list[Path]:
-    """The files of a state: not the curves, which come from the history, nor the bundle, nor what is half written."""
-    found = []
-    for path in directory.rglob("*"):
-        parts = path.relative_to(directory).parts
-        passing = any(part.startswith(".") or ".tmp" in part or part.endswith("_temp") for part in parts)
-        if not passing and parts[0] != _BUNDLE and "logs" not in parts[:-1] and path.is_file():
-            found.append(path)
-    return found
+    """The files of a state: not what is made anew from them, nor the bundle, nor what is half written."""
+    found = [path for pattern in _STATE for path in directory.glob(pattern) if path.is_file()]
+    return [path for path in found if not path.name.startswith(".") and ".tmp" not in path.name]
 
 
 def _copy(source: Path, target: Path) -> str:

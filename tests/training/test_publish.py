@@ -14,6 +14,7 @@ import pytest
 
 from kerasbert.errors import InputError, UsageError
 from kerasbert.training.config import TrainingConfig, config_from_dict
+from kerasbert.training.output import claimed
 from kerasbert.training.publish import POINTER, published, take_up
 from tests.commandline import contents, write
 
@@ -120,7 +121,14 @@ def test_other_settings_and_places_are_refused(tmp_path: Path) -> None:
         take_up(tmp_path / "new", tmp_path / "foreign", CONFIG, False)
     with pytest.raises(UsageError, match="its parent directory does not exist"):
         take_up(tmp_path / "new", tmp_path / "unmounted" / "target", CONFIG, False)
+    with pytest.raises(UsageError, match="is the output directory itself"):
+        take_up(out, out, CONFIG, False)
     assert contents(target) == before
+    # Foreign files are none of ours to replace; what a kill left before the first state is.
+    assert not take_up(tmp_path / "foreign", target, CONFIG, False)
+    with claimed(tmp_path / "begun", CONFIG):
+        write(tmp_path / "begun/rejected_train.jsonl", b"")
+    assert take_up(tmp_path / "begun", target, CONFIG, False)
 
 
 @pytest.mark.parametrize(
