@@ -42,7 +42,8 @@ def deferred_signals() -> Iterator[StopRequest]:
         request.asked = True
         # What the system does by itself needs no Python, which a long step would keep waiting.
         for each in _SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                signal.signal(each, signal.SIG_DFL)
 
     with _handler(ask):
         yield request
