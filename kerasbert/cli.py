@@ -11,6 +11,7 @@ import itertools
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +77,16 @@ def train(
     dev_file: Annotated[str | None, typer.Option("--dev", help="Sentences to evaluate on: data.dev.")] = None,
     schema: Annotated[str | None, typer.Option("--schema", help="The predicates: data.schema.")] = None,
     init: Annotated[str | None, typer.Option("--init", help="Pretrained BERT checkpoint: model.init.")] = None,
+    batch_size: Annotated[
+        str | None, typer.Option(help="Sentences a step, or auto: in as many parts as memory needs, found by trying.")
+    ] = None,
+    publish: Annotated[
+        Path | None,
+        typer.Option(help="Second place for states and model, as a mounted Drive, to go on from elsewhere."),
+    ] = None,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on with other settings or sentences than before.")
+    ] = False,
     json_output: Json = False,
 ) -> None:
     """Train on annotated sentences; the same command again goes on where an interrupted training stopped."""
@@ -86,12 +97,17 @@ def train(
     short = {"data.train": train_file, "data.dev": dev_file, "data.schema": schema, "model.init": init}
     # JSON strings are YAML too, and keep a path like "no" or "1e3" a string.
     settings = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in short.items() if value is not None]
+    automatic = batch_size == "auto"
+    if batch_size is not None and not automatic:
+        if not batch_size.isdigit():
+            raise UsageError(f"--batch-size is {batch_size!r}", hint="give a number, or auto")
+        settings += [f"{stage}.batch_size={batch_size}" for stage in ("predicate", "labeling", "joint")]
     resolved = load_config(config, [*settings, *(overrides or [])])
     from kerasbert.recipes import train as run
     from kerasbert.rendering import print_reports
 
     with _resumable():
-        result = run(recipe, resolved, output, _initialize, _say)
+        result = run(recipe, resolved, output, _initialize, _say, publish, accept_changes, automatic)
     if json_output:
         dev = result.dev.to_dict() if result.dev else None
         print(json.dumps({"bundle": str(result.directory / "bundle"), "dev": dev}, ensure_ascii=False))  # noqa: T201
@@ -283,13 +299,16 @@ def _say(line: str) -> None:
 
 @contextlib.contextmanager
 def _resumable() -> Iterator[None]:
-    """Keeps Keras's progress out of the standard output, and says what an interrupted training can be told."""
+    """Keeps Keras's progress out of the standard output, and says how an interrupted training goes on."""
+    from kerasbert.training.interrupts import EXIT_CODE, interruptible
+
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with interruptible(), contextlib.redirect_stdout(sys.stderr):
             yield
-    except KeyboardInterrupt:
-        _say("interrupted; the same command goes on where it stopped")
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as stopped:
+        program = ["kerasbert"] if Path(sys.argv[0]).stem == "kerasbert" else [sys.executable, "-m", "kerasbert.cli"]
+        _say(f"interrupted: {str(stopped) or 'stopped'}; it goes on with\n  {shlex.join([*program, *sys.argv[1:]])}")
+        raise typer.Exit(EXIT_CODE) from None
 
 
 def main() -> None:

@@ -35,9 +35,17 @@ from kerasbert.training.config import LabelingConfig, TrainingConfig
 from kerasbert.training.examples import Examples, labeling_examples, predicate_examples
 from kerasbert.training.joint_examples import joint_examples
 from kerasbert.training.loop import Outcome, train_model
-from kerasbert.training.output import claimed
+from kerasbert.training.memory import parts_needed
+from kerasbert.training.output import claimed, holds_training, recorded
+from kerasbert.training.publish import published, published_settings, take_up
 from kerasbert.training.resolve import resolve
-from kerasbert.training.strategy import choose_strategy, is_chief, set_precision
+from kerasbert.training.strategy import (
+    choose_strategy,
+    in_any_worker,
+    is_chief,
+    padding_multiple,
+    set_precision,
+)
 from kerasbert.training.warm_start import bundle_encoder, is_bundle, start_from_bundle
 
 PIPELINE = ("predicate", "labeling")
@@ -57,6 +65,8 @@ _MOST_TUNING = 1000
 
 Initializer = Callable[[ExtractionModel, Path], str]
 """Sets a model's encoder from the pretrained checkpoint at a path and says in a line what it did."""
+
+Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,10 @@ def train(
     config: TrainingConfig,
     directory: str | Path,
     initialize: Initializer,
-    announce: Callable[[str], None] = lambda line: None,
+    announce: Announce = lambda line: None,
+    publish: str | Path | None = None,
+    accept_changes: bool = False,
+    fit_memory: bool = False,
 ) -> TrainingResult:
     """Trains the stages of a recipe; the same call on the same directory goes on where an earlier one stopped.
 
@@ -103,8 +116,13 @@ def train(
       directory: the output directory; must be new, empty, or that of the same training.
       initialize: loads the pretrained checkpoint into a model's encoder.
       announce: called with a line about each step.
+      publish: a second place for the states and the bundle, slow or syncing; a state there goes on where `directory` is
+        empty.
+      accept_changes: whether to go on with a training of other settings or examples.
+      fit_memory: whether to find by trying into how many parts a step has to be cut (`runtime.accumulate`).
 
     Raises:
+      Interrupted: a signal asked to stop; the state is saved.
       UsageError: an unknown recipe, a missing setting, or a directory with a training of other settings.
       InputError: data, schema, checkpoint or directory cannot be used.
     """
@@ -117,19 +135,55 @@ def train(
     set_precision(config.runtime.precision, config.runtime.deterministic, config.runtime.seed)
     # Of a cluster's workers one writes; the others compute the same and leave nothing behind.
     chief = is_chief(strategy)
-    with claimed(directory, config) if chief else contextlib.nullcontext():
-        return _train(recipe, config, directory, strategy, chief, initialize, announce)
+    target = Path(publish) if publish is not None else None
+    if fit_memory:
+        earlier = recorded(directory) if holds_training(directory) else published_settings(target)
+        parts = earlier["runtime"]["accumulate"] if earlier else _parts(recipe, config, strategy, announce)
+        config = dataclasses.replace(config, runtime=dataclasses.replace(config.runtime, accumulate=parts))
+    if target is not None:
+        if chief and take_up(directory, target, config, accept_changes):
+            announce(f"the state published in {target} was taken up")
+        # The others read what the chief has brought.
+        in_any_worker(strategy, False)
+    with (
+        claimed(directory, config, accept_changes) if chief else contextlib.nullcontext(),
+        published(directory, target if chief else None, config) as saved,
+    ):
+        task = _Task(recipe, config, directory, strategy, chief, accept_changes)
+        return _train(task, initialize, announce, saved)
 
 
-def _train(
-    recipe: str,
-    config: TrainingConfig,
-    directory: Path,
-    strategy: tf.distribute.Strategy,
-    chief: bool,
-    initialize: Initializer,
-    announce: Callable[[str], None],
-) -> TrainingResult:
+def _parts(recipe: str, config: TrainingConfig, strategy: tf.distribute.Strategy, announce: Announce) -> int:
+    """Into how many parts memory needs a step to be cut."""
+    materials = _prepare(config, None, lambda line: None)
+    parts = []
+    for stage in RECIPES[recipe]:
+        needed, most = parts_needed(
+            stage,
+            lambda stage=stage: _build(stage, materials, config),  # type: ignore[misc]
+            _examples(stage, materials, materials.train, config),
+            getattr(config, stage).batch_size,
+            config.optimizer,
+            strategy,
+            padding_multiple(config.runtime.precision),
+        )
+        announce(f"{stage}: {most} sentences fit in memory at once, {needed} parts a step")
+        parts.append(needed)
+    return max(parts)
+
+
+@dataclass(frozen=True)
+class _Task:
+    recipe: str
+    config: TrainingConfig
+    directory: Path
+    strategy: tf.distribute.Strategy
+    chief: bool
+    accept_changes: bool
+
+
+def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Callable[[], None]) -> TrainingResult:
+    recipe, config, directory, strategy, chief = task.recipe, task.config, task.directory, task.strategy, task.chief
     materials = _prepare(config, directory if chief else None, announce)
 
     def start(model: ExtractionModel, stage: str) -> str:
@@ -163,6 +217,8 @@ def _train(
             runtime=config.runtime,
             strategy=strategy,
             directory=directory / stage,
+            saved=saved,
+            accept_changes=task.accept_changes,
         )
         outcome = outcomes[stage]
         if outcome.resumed_at == outcome.steps:
@@ -177,7 +233,7 @@ def _train(
     return TrainingResult(directory, outcomes, dev)
 
 
-def _prepare(config: TrainingConfig, directory: Path | None, announce: Callable[[str], None]) -> _Materials:
+def _prepare(config: TrainingConfig, directory: Path | None, announce: Announce) -> _Materials:
     """Reads everything; with a directory, what cannot be used is kept there."""
     schema = read_schema(config.data.schema) if config.data.schema else None
     train = _load("train", config.data.train, schema, directory)

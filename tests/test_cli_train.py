@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import fcntl
 import json
+import os
+import shlex
 import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +19,12 @@ import pytest
 
 from kerasbert.bundle import Bundle, read_manifest
 from kerasbert.corpus.reader import write_corpus
+from kerasbert.keras import tf
+from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.schema import Sentence, Triple
 from tests import tiny
 from tests.commandline import command, contents, process, refused, run, write
+from tests.memory import limited
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +311,10 @@ def sentence_line(sentence: Sentence) -> bytes:
     return json.dumps(sentence.to_dict(), ensure_ascii=False).encode() + b"\n"
 
 
-def test_an_interrupted_training_says_how_to_go_on(material: tiny.Material, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_says_how_to_go_on(
+    material: tiny.Material, tmp_path: Path, stop: signal.Signals
+) -> None:
     settings = [*material.arguments(), *tiny.OVERRIDES, "predicate.epochs=100000"]
     words = command("train", "predicate", "-o", tmp_path / "out", *settings)
     with subprocess.Popen(
@@ -323,12 +332,65 @@ def test_an_interrupted_training_says_how_to_go_on(material: tiny.Material, tmp_
         for line in running.stderr:
             said.append(line)
             if line.startswith("Epoch 3/"):
-                running.send_signal(signal.SIGINT)
+                running.send_signal(stop)
                 break
         rest = running.stderr.read()
         watchdog.cancel()
-    assert running.returncode == 130, "".join(said) + rest
-    assert "interrupted; the same command goes on where it stopped" in rest and "Traceback" not in rest
+    assert running.returncode == 75, "".join(said) + rest
+    assert "Traceback" not in rest
+    told, again = rest[rest.index("interrupted: ") :].splitlines()
+    step = int(told.split()[4])
+    assert f"ckpt-{step}" in (tmp_path / "out" / "predicate" / "checkpoints" / "checkpoint").read_text()
+    assert shlex.split(again) == words
+
+
+def test_memory_that_does_not_suffice(material: tiny.Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what fits, and `--batch-size auto` finds it, once."""
+    original = PredicateClassifier.call
+
+    def call(self: PredicateClassifier, inputs: dict[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
+        return original(self, limited(inputs, 4), training)
+
+    monkeypatch.setattr(PredicateClassifier, "call", call)
+    settings = ["-o", tmp_path / "out", *material.arguments(), *tiny.OVERRIDES, "predicate.epochs=1"]
+    refused(run("train", "predicate", *settings), 1, "out of memory with 8 sentences", "; 4 fit", "accumulate=2")
+    done = run("train", "predicate", *settings, "--batch-size", "auto")
+    assert done.code == 0 and "4 sentences fit in memory at once, 2 parts a step" in done.err
+    assert "accumulate: 2" in (tmp_path / "out" / "config.yaml").read_text()
+    done = run("train", "predicate", *settings, "--batch-size", "auto")
+    assert done.code == 0 and "was trained already" in done.err and "parts a step" not in done.err
+    refused(
+        run("train", "predicate", *settings, "--batch-size", "few"), 2, "--batch-size is 'few'", "a number, or auto"
+    )
+    refused(run("train", "predicate", *settings, "--batch-size", "6"), 2, "predicate.batch_size: 8 -> 6")
+
+
+def test_accepted_changes_go_on(trained: Path, material: tiny.Material, tmp_path: Path) -> None:
+    output = Path(shutil.copytree(trained, tmp_path / "out"))
+    changed = [*tiny.OVERRIDES, "predicate.epochs=3", "--accept-changes"]
+    done = run("train", "predicate", "-o", output, *material.arguments(), *changed)
+    assert done.code == 0 and "predicate: went on from step 6 of 9" in done.err
+    assert [row["step"] for row in history(output / "predicate")] == ["3", "6", "9"]
+
+
+def test_a_published_training_goes_on_elsewhere(material: tiny.Material, tmp_path: Path) -> None:
+    target, first, second = (tmp_path / name for name in ("target", "first", "second"))
+    settings = [*material.arguments(), *tiny.OVERRIDES, "predicate.epochs=20", "runtime.checkpoint_steps=1"]
+    words = ["train", "predicate", *settings, "--publish", target]
+
+    def interrupt() -> None:
+        while not (target / "published.json").is_file():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    stopped = run(*words, "-o", first)
+    assert stopped.code == 75, stopped.err
+    step = int(stopped.err[stopped.err.index("stopped at step ") :].split()[3])
+    done = run(*words, "-o", second)
+    assert done.code == 0 and "was taken up" in done.err and f"went on from step {step} of 60" in done.err
+    assert [int(row["step"]) for row in history(second / "predicate")] == list(range(3, 61, 3))
+    assert contents(target / "bundle") == contents(second / "bundle")
 
 
 @pytest.fixture

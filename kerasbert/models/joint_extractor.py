@@ -7,7 +7,7 @@ from typing import Any
 from kerasbert.keras import keras, tf
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.joint_decode import JointScores, agreement, candidates
-from kerasbert.models.losses import LossTerm, multilabel_term
+from kerasbert.models.losses import LossTerm, examples, multilabel_term
 from kerasbert.models.metrics import F1Score
 from kerasbert.models.pair_loss import Pairs, pair_loss
 from kerasbert.models.pointer import PairScores, pair_scores
@@ -100,8 +100,10 @@ class JointExtractor(ExtractionModel):
             + pair_loss(outputs.heads, Pairs(subject_first, object_first, linked), outputs.mask, ordered=False)
             + pair_loss(outputs.tails, Pairs(subject_last, object_last, linked), outputs.mask, ordered=False)
         )
-        sentences = tf.cast(tf.shape(labels)[0], tf.float32)
-        return [multilabel_term(outputs.gate, stated), LossTerm(tf.reduce_sum(losses), sentences)]
+        return [multilabel_term(outputs.gate, stated), LossTerm(tf.reduce_sum(losses), examples(labels))]
+
+    def loss_divisors(self, labels: tf.Tensor) -> list[tf.Tensor | None]:
+        return [examples(labels), examples(labels)]
 
     @property
     def task_metrics(self) -> list[keras.metrics.Metric]:

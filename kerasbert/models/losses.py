@@ -59,13 +59,28 @@ def token_sum_term(logits: tf.Tensor, labels: tf.Tensor) -> LossTerm:
     return LossTerm(tf.reduce_sum(losses), None)
 
 
-def combine(terms: list[LossTerm]) -> tf.Tensor:
-    """The replica's share of the loss: summed over replicas, it is the loss of the global batch."""
+def examples(labels: tf.Tensor) -> tf.Tensor:
+    """How many examples some labels are of, float32: the divisor of `multilabel_term`."""
+    return tf.cast(tf.shape(labels)[0], tf.float32)
+
+
+def labelled_tokens(labels: tf.Tensor) -> tf.Tensor:
+    """How many tokens count, float32: the divisor of `token_mean_term`."""
+    return tf.reduce_sum(tf.cast(tf.not_equal(labels, IGNORED_LABEL), tf.float32))
+
+
+def combine(terms: list[LossTerm], divisors: list[tf.Tensor | None] | None = None) -> tf.Tensor:
+    """The replica's share of the loss: summed over replicas, it is the loss of the global batch.
+
+    Args:
+      terms: of the replica's examples.
+      divisors: what to divide the terms by, summed over replicas; by default their own divisors are.
+    """
+    if divisors is None:
+        divisors = [None if term.divisor is None else over_replicas(term.divisor) for term in terms]
     loss = tf.constant(0.0)
-    for total, divisor, weight in terms:
-        if divisor is not None:
-            total = tf.math.divide_no_nan(total, over_replicas(divisor))
-        loss += weight * total
+    for (total, _, weight), divisor in zip(terms, divisors, strict=True):
+        loss += weight * (total if divisor is None else tf.math.divide_no_nan(total, divisor))
     return loss
 
 

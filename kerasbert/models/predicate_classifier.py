@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasbert.keras import keras, tf
 from kerasbert.models.encoder import EncoderConfig
-from kerasbert.models.losses import LossTerm, multilabel_term
+from kerasbert.models.losses import LossTerm, examples, multilabel_term
 from kerasbert.models.metrics import F1Score
 from kerasbert.models.task import ExtractionModel, head
 
@@ -51,6 +51,9 @@ class PredicateClassifier(ExtractionModel):
 
     def loss_terms(self, labels: tf.Tensor, outputs: tf.Tensor) -> list[LossTerm]:
         return [multilabel_term(outputs, labels)]
+
+    def loss_divisors(self, labels: tf.Tensor) -> list[tf.Tensor | None]:
+        return [examples(labels)]
 
     @property
     def task_metrics(self) -> list[keras.metrics.Metric]:

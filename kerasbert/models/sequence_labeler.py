@@ -7,7 +7,14 @@ from typing import Any
 from kerasbert.keras import keras, tf
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.labels import BIO_LABELS, LEGACY_LABELS
-from kerasbert.models.losses import LossTerm, multilabel_term, token_mean_term, token_sum_term
+from kerasbert.models.losses import (
+    LossTerm,
+    examples,
+    labelled_tokens,
+    multilabel_term,
+    token_mean_term,
+    token_sum_term,
+)
 from kerasbert.models.metrics import F1Score
 from kerasbert.models.task import ExtractionModel, head
 
@@ -75,6 +82,11 @@ class SequenceLabeler(ExtractionModel):
             multilabel_term(outputs["predicate_logits"], predicates, weight=0.5),
             token_sum_term(outputs["token_logits"], labels["token_labels"]),
         ]
+
+    def loss_divisors(self, labels: dict[str, tf.Tensor]) -> list[tf.Tensor | None]:
+        if self.form == "native":
+            return [labelled_tokens(labels["token_labels"])]
+        return [examples(labels["predicate"]), None]
 
     @property
     def task_metrics(self) -> list[keras.metrics.Metric]:

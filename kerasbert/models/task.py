@@ -6,6 +6,7 @@ from typing import Any
 
 from kerasbert.errors import UsageError
 from kerasbert.keras import keras, require_keras2, tf
+from kerasbert.models.accumulation import accumulated_step
 from kerasbert.models.encoder import EncoderConfig, build_encoder
 from kerasbert.models.losses import LossTerm, combine, over_replicas
 
@@ -20,12 +21,17 @@ class ExtractionModel(keras.Model):
 
     Args:
       encoder: shape of the encoder, or the dictionary form of it that `get_config` returns.
+
+    Attributes:
+      accumulate: parts in which `fit` computes a step, one after the other, to save memory; loss and gradients are
+        those of the whole batch. Set it before the first step.
     """
 
     def __init__(self, encoder: EncoderConfig | dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.encoder_config = encoder if isinstance(encoder, EncoderConfig) else EncoderConfig(**encoder)
         self.encoder = build_encoder(self.encoder_config)
+        self.accumulate = 1
         self._loss_tracker = keras.metrics.Mean(name="loss")
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, **kwargs: Any) -> None:
@@ -55,15 +61,30 @@ class ExtractionModel(keras.Model):
         """The terms of the loss for one replica's part of a batch."""
         raise NotImplementedError
 
+    def loss_divisors(self, labels: Any) -> list[tf.Tensor | None]:
+        """The divisors of `loss_terms`, which the labels alone decide."""
+        raise NotImplementedError
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One step of `fit`, in as many parts as `accumulate` says."""
+        if self.accumulate == 1:
+            return dict(super().train_step(data))
+        inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        self._count_loss(accumulated_step(self, inputs, labels, self.accumulate), labels)
+        return {metric.name: metric.result() for metric in self.metrics}
+
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> tf.Tensor:
         """The replica's share of the loss; Keras sums gradients over replicas."""
         loss = combine(self.loss_terms(y, y_pred))
+        self._count_loss(loss, y)
+        return loss
+
+    def _count_loss(self, loss: tf.Tensor, labels: Any) -> None:
         context = tf.distribute.get_replica_context()
         replicas = tf.cast(context.num_replicas_in_sync if context is not None else 1, tf.float32)
-        examples = over_replicas(tf.cast(tf.shape(tf.nest.flatten(y)[0])[0], tf.float32))
+        examples = over_replicas(tf.cast(tf.shape(tf.nest.flatten(labels)[0])[0], tf.float32))
         # The tracker averages over replicas, the share is to be summed. Smaller batches weigh less.
         self._loss_tracker.update_state(loss * replicas, sample_weight=examples / replicas)
-        return loss
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -119,15 +119,20 @@ class RuntimeConfig:
       seed: of the head initialisation, the data order and dropout.
       precision: float32, mixed_float16 (GPUs with tensor cores) or mixed_bfloat16 (TPUs, new CPUs and GPUs).
       devices: auto, cpu, gpu, mirrored (all GPUs), multiworker (a cluster in TF_CONFIG) or tpu.
-      checkpoint_steps: steps between two saved states; an interrupted training goes on from the last one.
+      checkpoint_steps: steps between two saved states; a training that is killed goes on from the last one.
+      checkpoint_minutes: minutes between two saved states, if they pass first; 0 for steps alone.
       deterministic: whether TensorFlow must use deterministic kernels.
+      accumulate: parts in which a step is computed, one after the other, to save memory; the loss and the gradients are
+        those of the whole batch.
     """
 
     seed: int = 2019
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     devices: Literal["auto", "cpu", "gpu", "mirrored", "multiworker", "tpu"] = "auto"
     checkpoint_steps: int = 200
+    checkpoint_minutes: float = 10.0
     deterministic: bool = False
+    accumulate: int = 1
 
 
 @dataclass(frozen=True)
@@ -252,6 +257,8 @@ def _check_ranges(config: TrainingConfig) -> None:
         ("runtime.seed", config.runtime.seed, 0, 2**32 - 1),
         ("joint.tuning", config.joint.tuning, 0.0, 0.5),
         ("runtime.checkpoint_steps", config.runtime.checkpoint_steps, 1, 1e9),
+        ("runtime.checkpoint_minutes", config.runtime.checkpoint_minutes, 0.0, 1e6),
+        ("runtime.accumulate", config.runtime.accumulate, 1, 1e6),
     ]
     for name in ("predicate", "labeling", "joint"):
         stage: StageConfig = getattr(config, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 from collections.abc import Callable
@@ -16,10 +17,13 @@ from kerasbert.keras import keras, tf
 from kerasbert.models.task import ExtractionModel
 from kerasbert.training.config import OptimizerConfig, RuntimeConfig, StageConfig
 from kerasbert.training.examples import Examples
+from kerasbert.training.history import Curves
 from kerasbert.training.input import evaluation_dataset, steps_per_epoch, training_dataset
-from kerasbert.training.optimizer import AdamWeightDecay, WarmupLinearDecay
-from kerasbert.training.state import TrainingState
-from kerasbert.training.strategy import is_chief
+from kerasbert.training.interrupts import deferred_signals
+from kerasbert.training.memory import fits, largest_fitting, out_of_memory
+from kerasbert.training.optimizer import WarmupLinearDecay, compile_model
+from kerasbert.training.state import Plan, Surroundings, TrainingState
+from kerasbert.training.strategy import in_any_worker, in_cluster, is_chief, padding_multiple
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ def train_model(
     runtime: RuntimeConfig,
     strategy: tf.distribute.Strategy,
     directory: str | Path,
+    saved: Callable[[], None] = lambda: None,
+    accept_changes: bool = False,
 ) -> Outcome:
     """Trains a model, or goes on where an earlier call on the same directory was interrupted.
 
@@ -60,10 +66,14 @@ def train_model(
       stage, optimizer, runtime: the settings.
       strategy: devices to train on.
       directory: for the state (see `TrainingState`), `history.csv` and TensorBoard's `logs/`.
+      saved: called in the process that writes whenever a state is on disk.
+      accept_changes: whether a state of other examples may be gone on from.
 
     Raises:
-      InputError: there is nothing to train on, the directory cannot be written, or its state is damaged or belongs to
-        other examples.
+      Interrupted: SIGTERM or Ctrl-C asked to stop; the state of the last step is saved.
+      InputError: there is nothing to train on, the directory cannot be written, its state is damaged or belongs to
+        other examples, or memory does not suffice.
+      UsageError: no steps are left to train, or a share of a batch has fewer sentences than parts.
     """
     if not len(train):
         raise InputError(
@@ -75,51 +85,67 @@ def train_model(
     dev = dev if dev is not None and len(dev) else None
     per_epoch = steps_per_epoch(len(train), stage.batch_size)
     total = max(1, int(per_epoch * stage.epochs))
-    multiple = 8 if runtime.precision == "mixed_float16" else 1
+    multiple = padding_multiple(runtime.precision)
     chief = is_chief(strategy)
+    if runtime.accumulate > stage.batch_size // strategy.num_replicas_in_sync:
+        raise UsageError(
+            f"runtime.accumulate is {runtime.accumulate}, but a replica's share of a batch is "
+            f"{stage.batch_size // strategy.num_replicas_in_sync} sentences",
+            hint="lower runtime.accumulate, or raise the batch size",
+        )
     # Initial weights and dropout depend on the seed alone, whatever was trained in this process before.
     keras.utils.set_random_seed(runtime.seed)
     with strategy.scope():
         model = build()
         schedule = WarmupLinearDecay(stage.learning_rate, total, int(total * optimizer.warmup))
-        model.compile(
-            optimizer=AdamWeightDecay(
-                schedule,
-                bias_correction=optimizer.bias_correction,
-                weight_decay_rate=optimizer.weight_decay,
-                global_clipnorm=optimizer.clip_norm,
-            )
-        )
-        model.optimizer.build(model.trainable_variables)
-        validated, fingerprint = dev is not None, _fingerprint(train, dev)
-        state = TrainingState(model, directory, per_epoch, runtime.checkpoint_steps, chief, validated, fingerprint)
-        start = state.restore()
+        compile_model(model, schedule, optimizer)
+        model.accumulate = runtime.accumulate
+        around = Surroundings(chief, functools.partial(in_any_worker, strategy), saved=saved)
+        plan = Plan(per_epoch, total, dev is not None, _fingerprint(train, dev))
+        state = TrainingState(model, directory, plan, runtime, around)
+        start = state.restore(accept_changes)
         _require_agreement(start, strategy, directory)
+        unfinished = bool(start) and state.has_unfinished_epoch
         if not start:
             initialize(model)
             # What the model was initialised from may be in the middle of its training.
             start = state.step = int(model.optimizer.iterations.numpy())
             _require_steps_left(start, total, stage, directory)
-    validation, validation_steps = (
-        evaluation_dataset(dev, stage.batch_size, strategy, multiple) if dev is not None else (None, None)
-    )
-    step = start
-    while step < total:
-        epoch, offset = divmod(step, per_epoch)
-        steps = min(per_epoch - offset, total - step)
-        model.fit(
-            training_dataset(train, stage.batch_size, runtime.seed, step, step + steps, strategy, multiple),
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            steps_per_epoch=steps,
-            validation_data=validation,
-            validation_steps=validation_steps,
-            callbacks=[state, *_tensorboard(directory, chief), _Progress(-(-total // per_epoch))],
-            verbose=0,
-        )
-        step += steps
-    state.use_best()
-    state.close()
+    at_once = -(-stage.batch_size // runtime.accumulate)
+    validation = evaluation_dataset(dev, at_once, strategy, multiple) if dev is not None else (None, None)
+    try:
+        if unfinished or start < total:
+            if chief:
+                curves = Curves(directory / "logs", state.history, lambda step: float(schedule(step)))
+                around.recorded = curves.add
+            with deferred_signals() as around.request:
+                if unfinished:
+                    state.finish_epoch(lambda: _evaluate(model, validation, state))
+                step = start
+                while step < total:
+                    epoch, offset = divmod(step, per_epoch)
+                    steps = min(per_epoch - offset, total - step)
+                    model.fit(
+                        training_dataset(train, stage.batch_size, runtime.seed, step, step + steps, strategy, multiple),
+                        initial_epoch=epoch,
+                        epochs=epoch + 1,
+                        steps_per_epoch=steps,
+                        validation_data=validation[0],
+                        validation_steps=validation[1],
+                        callbacks=[state, _Progress(-(-total // per_epoch))],
+                        verbose=0,
+                    )
+                    step += steps
+                state.stop_if_asked()
+        state.use_best()
+    except tf.errors.ResourceExhaustedError as error:
+        fitting = None
+        if not in_cluster(strategy):
+            fitting = largest_fitting(lambda size: fits(model, train, size, strategy, multiple), at_once)
+        tokens = int(train.lengths.max())
+        raise out_of_memory(directory.name, at_once, tokens, fitting, stage.batch_size) from error
+    finally:
+        state.close()
     return Outcome(model, state.history, total, start)
 
 
@@ -158,8 +184,13 @@ def _require_agreement(start: int, strategy: tf.distribute.Strategy, directory: 
         )
 
 
-def _tensorboard(directory: Path, chief: bool) -> list[keras.callbacks.Callback]:
-    return [keras.callbacks.TensorBoard(str(directory / "logs"), write_graph=False)] if chief else []
+def _evaluate(
+    model: ExtractionModel, validation: tuple[tf.data.Dataset | None, int | None], state: TrainingState
+) -> dict[str, float]:
+    data, steps = validation
+    if data is None:
+        return {}
+    return dict(model.evaluate(data, steps=steps, callbacks=[state], return_dict=True, verbose=0))
 
 
 class _Progress(keras.callbacks.ProgbarLogger):

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 from kerasbert.keras import keras, tf
+from kerasbert.models.task import ExtractionModel
+from kerasbert.training.config import OptimizerConfig
 
 
 @keras.saving.register_keras_serializable(package="kerasbert")
@@ -124,3 +126,16 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
             "weight_decay_rate": self.weight_decay_rate,
             "excluded": self.excluded,
         }
+
+
+def compile_model(model: ExtractionModel, learning_rate: float | WarmupLinearDecay, optimizer: OptimizerConfig) -> None:
+    """Gives a model its optimizer and the optimizer its moments; called in the strategy's scope."""
+    model.compile(
+        optimizer=AdamWeightDecay(
+            learning_rate,
+            bias_correction=optimizer.bias_correction,
+            weight_decay_rate=optimizer.weight_decay,
+            global_clipnorm=optimizer.clip_norm,
+        )
+    )
+    model.optimizer.build(model.trainable_variables)

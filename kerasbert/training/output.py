@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -12,16 +13,26 @@ from kerasbert.errors import InputError, UsageError
 from kerasbert.files import atomic_write, describe_os_error
 from kerasbert.training.config import TrainingConfig, describe_changes
 
+# How often the state is saved changes nothing of what is computed.
+_FREE = {"runtime": ("checkpoint_steps", "checkpoint_minutes")}
+
+log = logging.getLogger(__name__)
+
 
 @contextlib.contextmanager
-def claimed(directory: Path, config: TrainingConfig) -> Iterator[None]:
+def claimed(directory: Path, config: TrainingConfig, accept_changes: bool = False) -> Iterator[None]:
     """Holds an output directory against a second training at the same time; the lock goes with the process.
+
+    Args:
+      directory: the output directory.
+      config: the settings of the training.
+      accept_changes: whether a training of other settings is gone on with.
 
     Raises:
       InputError: the directory cannot be used.
       UsageError: it holds other files or a training of other settings, or another process is training there.
     """
-    _claim(directory, config)
+    _claim(directory, config, accept_changes)
     with (directory / "config.yaml").open("rb") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,34 +46,71 @@ def claimed(directory: Path, config: TrainingConfig) -> Iterator[None]:
         yield
 
 
-def _claim(directory: Path, config: TrainingConfig) -> None:
-    """Makes the output directory this training's own, or recognises it as such."""
+def recorded(directory: Path) -> dict[str, Any] | None:
+    """The settings of the training in a directory, with today's defaults for those that it lacks; None without one.
+
+    Raises:
+      InputError: the record cannot be read.
+    """
     import yaml
 
     record = directory / "config.yaml"
     try:
-        others = sorted(directory.iterdir()) if directory.exists() else []
-        earlier = yaml.safe_load(record.read_text(encoding="utf-8")) if record.is_file() else None
+        values = yaml.safe_load(record.read_text(encoding="utf-8")) if record.is_file() else None
     except OSError as error:
-        raise InputError(f"cannot be used as output directory: {describe_os_error(error)}", path=directory) from error
+        raise InputError(f"cannot be read: {describe_os_error(error)}", path=record) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(
             f"is no YAML: {str(error).splitlines()[0]}",
             path=record,
             hint="restore the file, or give a new output directory",
         ) from error
-    if _is_configuration(earlier):
-        # A record from before a section existed was written with what are its defaults now.
-        changes = describe_changes(TrainingConfig().to_dict() | earlier, config.to_dict())
-        if not changes:
+    return completed(values) if _is_configuration(values) else None
+
+
+def holds_training(directory: Path) -> bool:
+    """Whether something was trained there already."""
+    return any(directory.glob("*/checkpoints/checkpoint")) or (directory / "bundle").exists()
+
+
+def setting_changes(earlier: dict[str, Any], config: TrainingConfig) -> list[str]:
+    """What differs from the settings of a training and changes its result, as `describe_changes`."""
+    now = config.to_dict()
+    free = {section: {key: now[section][key] for key in keys} for section, keys in _FREE.items()}
+    before = completed(earlier)
+    return describe_changes({section: before[section] | free.get(section, {}) for section in before}, now)
+
+
+def completed(earlier: dict[str, Any]) -> dict[str, Any]:
+    """A record from before a section or a key existed was written with what are its defaults now."""
+    defaults = TrainingConfig().to_dict()
+    return {name: defaults.get(name, {}) | earlier.get(name, {}) for name in {**defaults, **earlier}}
+
+
+def _claim(directory: Path, config: TrainingConfig, accept_changes: bool) -> None:
+    """Makes the output directory this training's own, or recognises it as such."""
+    import yaml
+
+    record = directory / "config.yaml"
+    try:
+        others = sorted(directory.iterdir()) if directory.exists() else []
+    except OSError as error:
+        raise InputError(f"cannot be used as output directory: {describe_os_error(error)}", path=directory) from error
+    earlier = recorded(directory)
+    if earlier is not None:
+        if earlier == config.to_dict():
             return
-        if any(directory.glob("*/checkpoints/checkpoint")) or (directory / "bundle").exists():
-            raise UsageError(
-                "holds a training with other settings:\n    " + "\n    ".join(changes),
-                path=directory,
-                hint="give another output directory, or the same settings to go on",
-            )
-        # Nothing was trained with those settings: a path may have been wrong.
+        changes = setting_changes(earlier, config)
+        # Where nothing was trained with those settings, a path may have been wrong.
+        if changes and holds_training(directory):
+            if not accept_changes:
+                raise UsageError(
+                    "holds a training with other settings:\n    " + "\n    ".join(changes),
+                    path=directory,
+                    hint="give another output directory, the same settings to go on, or --accept-changes to go on with "
+                    "these",
+                )
+            log.warning("%s: the training goes on with other settings:\n    %s", directory, "\n    ".join(changes))
     elif any(not other.name.startswith(".config.yaml.") for other in others):
         raise UsageError(
             "is not empty and holds no training of ours",

@@ -67,6 +67,25 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     )
 
 
+def in_cluster(strategy: tf.distribute.Strategy) -> bool:
+    """Whether other processes train along."""
+    resolver = strategy.cluster_resolver
+    tasks = resolver.cluster_spec().as_dict() if resolver is not None else {}
+    return sum(len(tasks.get(kind, ())) for kind in ("chief", "worker")) > 1
+
+
+def in_any_worker(strategy: tf.distribute.Strategy, *flags: bool) -> list[bool]:
+    """Of some flags, which are set in any process of the cluster; each of them has to ask at the same place.
+
+    A preempted machine tells one worker alone, and all have to save at the same step: TensorFlow's
+    PreemptionCheckpointHandler settles it likewise, but needs a training loop of its own and leaves by its own rules.
+    """
+    if not in_cluster(strategy):
+        return list(flags)
+    wishes = strategy.experimental_distribute_values_from_function(lambda context: tf.constant(flags, tf.int32))
+    return [bool(count) for count in strategy.reduce(tf.distribute.ReduceOp.SUM, wishes, axis=None).numpy()]
+
+
 def set_precision(precision: str, deterministic: bool, seed: int) -> None:
     """Sets the process's numeric policy, its seeds and, if asked, deterministic kernels."""
     keras.mixed_precision.set_global_policy(precision)
@@ -75,3 +94,8 @@ def set_precision(precision: str, deterministic: bool, seed: int) -> None:
     keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+def padding_multiple(precision: str) -> int:
+    """What padded lengths are rounded up to a multiple of: tensor cores compute blocks of 8."""
+    return 8 if precision == "mixed_float16" else 1

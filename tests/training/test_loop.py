@@ -22,13 +22,15 @@ from kerasbert.models.task import ExtractionModel
 from kerasbert.schema import Sentence
 from kerasbert.training.config import OptimizerConfig, RuntimeConfig, StageConfig
 from kerasbert.training.examples import Examples, predicate_examples
+from kerasbert.training.interrupts import Interrupted
 from kerasbert.training.loop import Outcome, train_model
-from kerasbert.training.state import TrainingState
+from kerasbert.training.state import Plan, Surroundings, TrainingState
 from kerasbert.training.strategy import set_precision
 from tests import tiny
 
 STAGE = StageConfig(epochs=3, batch_size=8, learning_rate=1e-2)
 RUNTIME = RuntimeConfig(checkpoint_steps=2)
+MORE = StageConfig(epochs=4, batch_size=8, learning_rate=1e-2)
 PER_EPOCH, TOTAL = 3, 9
 
 
@@ -50,15 +52,23 @@ def train(
     runtime: RuntimeConfig = RUNTIME,
     model: Callable[[], ExtractionModel] = build,
     initialize: Callable[[ExtractionModel], None] = lambda model: None,
+    **options: Any,
 ) -> Outcome:
     set_precision(runtime.precision, runtime.deterministic, runtime.seed)
     train_set = examples() if train_set is None else train_set
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
-    return train_model(model, initialize, train_set, dev, stage, OptimizerConfig(), runtime, strategy, directory)
+    return train_model(
+        model, initialize, train_set, dev, stage, OptimizerConfig(), runtime, strategy, directory, **options
+    )
 
 
 def weights(model: ExtractionModel) -> dict[str, np.ndarray]:
     return {name: weight.numpy() for name, weight in model.named_weights().items()}
+
+
+def same_weights(one: Outcome, other: Outcome) -> None:
+    for name, array in weights(one.model).items():
+        assert np.array_equal(array, weights(other.model)[name]), name
 
 
 def rows(directory: Path) -> list[dict[str, str]]:
@@ -220,15 +230,29 @@ DATA = ".data-00000-of-00001"
 
 
 @pytest.mark.parametrize(
+    "damage",
+    [
+        lambda d: flip(latest(d, DATA), 0.5),
+        lambda d: latest(d, ".index").write_bytes(b""),
+        lambda d: (latest(d, DATA).unlink(), (d / "checkpoints" / "checkpoint").write_bytes(b"\xff\x00garbage")),
+    ],
+)
+def test_a_damaged_state_gives_way_to_the_one_before(
+    trained: tuple[Path, Outcome], copied: Path, damage: Callable[[Path], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    damage(copied)
+    outcome = again(copied)
+    assert f"ckpt-{TOTAL}: holds a state that this training cannot go on from" in caplog.text
+    assert outcome.resumed_at == TOTAL - 1 and outcome.history == trained[1].history
+    same_weights(outcome, trained[1])
+    assert states(copied) == states(trained[0])
+
+
+@pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda d: flip(latest(d, DATA), 0.5), "cannot go on from"),
-        (lambda d: latest(d, DATA).write_bytes(latest(d, DATA).read_bytes()[:-100]), "cannot go on from"),
-        (lambda d: latest(d, DATA).unlink(), "cannot go on from"),
-        (lambda d: latest(d, ".index").write_bytes(b""), "cannot go on from"),
-        (lambda d: latest(d, ".index").unlink(), "names no state that is there"),
-        (lambda d: (d / "checkpoints" / "checkpoint").write_bytes(b""), "names no state that is there"),
-        (lambda d: (d / "checkpoints" / "checkpoint").write_bytes(b"\xff\x00garbage"), "names no state that is there"),
+        (lambda d: [flip(path, 0.5) for path in d.glob("checkpoints/*" + DATA)], "cannot go on from"),
+        (lambda d: [path.unlink() for path in d.glob("checkpoints/*.index")], "names no state that is there"),
         (lambda d: (d / "history.csv").write_bytes(b"epoch,step\n1,x\n"), "no history"),
         (lambda d: (d / "history.csv").write_bytes(b"a,b\n1,2\n"), "no history"),
         (lambda d: (d / "history.csv").write_bytes(b"\xff\xfe\x00"), "no history"),
@@ -259,16 +283,93 @@ def test_a_state_of_other_examples_is_refused(copied: Path) -> None:
             again(copied, **changes)
 
 
-def test_a_kill_before_the_first_state_starts_anew(copied: Path) -> None:
-    # Files without the one that names them: the first state was being written.
-    (copied / "checkpoints" / "checkpoint").unlink()
-    outcome = again(copied, stage=StageConfig(epochs=1, batch_size=8))
+def test_other_examples_can_be_accepted(copied: Path) -> None:
+    outcome = again(copied, train_set=examples(tiny.sentences()[::-1]), accept_changes=True, stage=MORE)
+    assert outcome.resumed_at == TOTAL and [row["step"] for row in outcome.history] == [3, 6, 9, 12]
+    assert {path.name.split(".")[0] for path in copied.glob("best-*")} == {"best-12"}
+
+
+def test_a_kill_before_the_first_state_starts_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "checkpoints"
+    (folder / "ckpt-2_temp").mkdir(parents=True)
+    for name in ("ckpt-2.index", "ckpt-2" + DATA, "ckpt-2_temp/part-00000-of-00001.index"):
+        (folder / name).write_bytes(b"half")
+    outcome = train(tmp_path, stage=StageConfig(epochs=1, batch_size=8))
     assert outcome.resumed_at == 0 and len(outcome.history) == 1
-    assert {path.name.split(".")[0] for path in (copied / "checkpoints").iterdir()} == {
-        "checkpoint",
-        "ckpt-2",
-        "ckpt-3",
-    }
+    assert "the first one, half written" in caplog.text
+    assert states(tmp_path) == {"checkpoint", "ckpt-2", "ckpt-3"}
+
+
+class InterruptedEvaluation(PredicateClassifier):
+    """Is asked to stop when its first evaluation begins."""
+
+    def evaluate(self, *arguments: Any, **options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super().evaluate(*arguments, **options)
+
+
+def test_interrupted_and_continued_ends_where_an_uninterrupted_training_does(
+    trained: tuple[Path, Outcome], tmp_path: Path
+) -> None:
+    """Interrupted in an evaluation, within an epoch, and by a signal between two epochs."""
+    out = tmp_path / "predicate"
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+
+    def interrupting() -> PredicateClassifier:
+        return InterruptedEvaluation(tiny.encoder(), len(tiny.SCHEMA), dropout=0.3, name="predicate_classifier")
+
+    with pytest.raises(Interrupted, match=f"step {PER_EPOCH} of {TOTAL}"):
+        again(out, model=interrupting)
+    assert not (out / "history.csv").exists() and "ckpt-3" in states(out)
+    # The signal comes behind the state of a step, and the next step is the last: of the fourth the fifth, of the sixth,
+    # which ends an epoch, the seventh.
+    for saves, step, rows_done in ((2, 5, 1), (1, 7, 2)):
+        with pytest.raises(Interrupted, match=f"step {step} of {TOTAL}"):
+            again(out, saved=Signal(saves), runtime=RuntimeConfig(checkpoint_steps=1))
+        assert len(rows(out)) == rows_done and f"ckpt-{step}" in states(out)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+    outcome = again(out)
+    assert outcome.resumed_at == 7 and outcome.history == trained[1].history
+    same_weights(outcome, trained[1])
+    assert (out / "history.csv").read_bytes() == (trained[0] / "history.csv").read_bytes()
+    for part in ("train", "validation"):
+        assert curve(out / "logs" / part) == curve(trained[0] / "logs" / part), part
+        assert [step for step, _ in curve(out / "logs" / part)] == [0, 1, 2]
+
+
+class Signal:
+    """Asks this process to stop when a state has been saved for the n-th time."""
+
+    def __init__(self, number: int) -> None:
+        self._left = number
+
+    def __call__(self) -> None:
+        self._left -= 1
+        if not self._left:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def curve(directory: Path) -> list[tuple[int, float]]:
+    """The losses that TensorBoard would show."""
+    values = []
+    for path in sorted(directory.iterdir()):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                if value.tag == "epoch_loss":
+                    values.append((event.step, float(tf.make_ndarray(value.tensor))))
+    return values
+
+
+def test_a_state_is_due_after_some_time(tmp_path: Path) -> None:
+    saved: list[set[str]] = []
+    runtime = RuntimeConfig(checkpoint_steps=1000, checkpoint_minutes=1e-9)
+    train(
+        tmp_path,
+        stage=StageConfig(epochs=1, batch_size=8),
+        runtime=runtime,
+        saved=lambda: saved.append(states(tmp_path)),
+    )
+    assert [{"ckpt-1"}, {"ckpt-1", "ckpt-2"}, {"ckpt-2", "ckpt-3"}] == [names - {"checkpoint"} for names in saved]
 
 
 def test_part_of_an_epoch_and_no_development_set(tmp_path: Path) -> None:
@@ -309,7 +410,7 @@ def test_dropout_goes_on_where_it_stood(tmp_path: Path) -> None:
         model = build()
         model.compile(optimizer="sgd")
         model.optimizer.build(model.trainable_variables)
-        state = TrainingState(model, tmp_path / name, 10, 5, True, False, 1)
+        state = TrainingState(model, tmp_path / name, Plan(10, 20, False, 1), RUNTIME, Surroundings())
         start = state.restore()
         layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout)]
         generators = [layer._random_generator._generator for layer in layers]

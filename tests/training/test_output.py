@@ -9,7 +9,7 @@ import yaml
 
 from kerasbert.errors import UsageError
 from kerasbert.training.config import TrainingConfig, config_from_dict
-from kerasbert.training.output import claimed
+from kerasbert.training.output import claimed, recorded
 
 
 def test_a_record_from_before_a_section_existed_is_gone_on_with(tmp_path: Path) -> None:
@@ -22,3 +22,23 @@ def test_a_record_from_before_a_section_existed_is_gone_on_with(tmp_path: Path) 
     changed = config_from_dict({"joint": {"epochs": 77}})
     with pytest.raises(UsageError, match=r"joint\.epochs: [\d.]+ -> 77"), claimed(tmp_path, changed):
         pass
+
+
+def test_how_often_the_state_is_saved_may_change(tmp_path: Path) -> None:
+    earlier = TrainingConfig().to_dict()
+    # A record from before a key existed.
+    del earlier["runtime"]["checkpoint_minutes"]
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(earlier), encoding="utf-8")
+    often = config_from_dict({"runtime": {"checkpoint_steps": 7, "checkpoint_minutes": 1}})
+    with claimed(tmp_path, often):
+        assert recorded(tmp_path) == often.to_dict()
+
+
+def test_changes_can_be_accepted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with claimed(tmp_path, TrainingConfig()):
+        (tmp_path / "bundle").mkdir()
+    changed = config_from_dict({"joint": {"epochs": 77}})
+    with claimed(tmp_path, changed, accept_changes=True):
+        assert recorded(tmp_path) == changed.to_dict()
+    assert "joint.epochs: 10.0 -> 77.0" in caplog.text

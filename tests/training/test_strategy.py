@@ -204,6 +204,42 @@ def test_two_machines_compute_what_one_does_even_when_killed(
             assert weight.numpy() == pytest.approx(other, rel=1e-3, abs=1e-4), name
 
 
+@pytest.mark.slow
+def test_one_machine_is_told_to_stop_and_both_save_the_same_step(material: tiny.Material, tmp_path: Path) -> None:
+    """What continues then ends where two uninterrupted machines do."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    settings = ("runtime.checkpoint_steps=1", "predicate.epochs=40", "labeling.epochs=1", "runtime.deterministic=true")
+    words = {output: [*arguments(material, output, "native"), *settings] for output in (whole, broken)}
+    workers = start_cluster(words[whole], tmp_path / "first")
+    assert [finished(worker) for worker in workers] == [0, 0], logs(tmp_path / "first")
+
+    workers = start_cluster(words[broken], tmp_path / "second")
+    deadline = time.monotonic() + 300
+    while not (broken / "predicate" / "checkpoints" / "ckpt-3.index").exists():
+        assert time.monotonic() < deadline and all(w.poll() is None for w in workers), logs(tmp_path / "second")
+        time.sleep(0.01)
+    # The second machine, which writes nothing, is the one that is taken away.
+    workers[1].send_signal(signal.SIGTERM)
+    assert [finished(worker) for worker in workers] == [75, 75], logs(tmp_path / "second")
+    said = [(tmp_path / "second" / f"worker{index}.log").read_text() for index in range(2)]
+    steps = {text[text.index("stopped at step") :].split()[3] for text in said}
+    assert len(steps) == 1
+
+    workers = start_cluster(words[broken], tmp_path / "third")
+    assert [finished(worker) for worker in workers] == [0, 0], logs(tmp_path / "third")
+    assert f"predicate: went on from step {steps.pop()} of 40" in (tmp_path / "third" / "worker0.log").read_text()
+    loaded, expected = Bundle.load(broken), Bundle.load(whole)
+    for stage in STAGES:
+        for name, weight in loaded.models[stage].named_weights().items():
+            other = expected.models[stage].named_weights()[name].numpy()
+            assert weight.numpy() == pytest.approx(other, rel=1e-6, abs=1e-6), name
+
+
+def finished(worker: subprocess.Popen[str]) -> int:
+    worker.communicate(timeout=300)
+    return worker.returncode
+
+
 def names(output: Path) -> set[str]:
     return {str(p.relative_to(output)) for p in output.rglob("*") if p.is_file() and "logs" not in p.parts}
 
