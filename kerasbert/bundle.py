@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kerasbert.checksums import changed_files, sha256_all
 from kerasbert.errors import CheckpointError, InputError
 from kerasbert.files import atomic_directory, describe_os_error, displaced, read_json, write_json
 from kerasbert.models.encoder import EncoderConfig
@@ -142,6 +143,7 @@ def write_bundle(
             write_json(folder / "schema.json", description.schema.to_dict())
         for name, items in tensors.items():
             write_tensors(folder / name, items, written=written)
+        files = sorted(folder.iterdir())
         manifest = {
             "format": FORMAT,
             "models": description.models,
@@ -151,7 +153,7 @@ def write_bundle(
             "metrics": description.metrics,
             "training": description.training,
             "versions": {name: _version(name) for name in _PACKAGES},
-            "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
+            "sha256": {file.name: digest for file, digest in zip(files, sha256_all(files), strict=True)},
         }
         write_json(folder / MANIFEST, manifest | {"digest": _digest(manifest)})
 
@@ -227,16 +229,8 @@ def read_manifest(directory: str | Path) -> dict[str, Any]:
         raise InputError("holds no digest: it was changed, or written before bundles had one", path=path, hint=_COPY)
     if manifest["digest"] != _digest({key: value for key, value in manifest.items() if key != "digest"}):
         raise InputError("has changed since the bundle was written (its digest differs)", path=path, hint=_COPY)
-    for name, digest in manifest["sha256"].items():
-        file = directory / name
-        if not file.is_file():
-            raise InputError("is missing from the bundle", path=file, hint=_COPY)
-        if _sha256(file) != digest:
-            raise InputError(
-                "has changed since the bundle was written (its SHA-256 differs)",
-                path=file,
-                hint=_COPY,
-            )
+    for problem in changed_files(directory, manifest["sha256"].items()):
+        raise problem
     return manifest
 
 
@@ -318,8 +312,3 @@ def _version(package: str) -> str | None:
 def _digest(manifest: Mapping[str, Any]) -> str:
     """SHA-256 of a manifest's values, whatever its layout in the file."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

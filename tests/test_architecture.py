@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [
     {"errors"},
     {"files", "schema", "keras"},
-    {"tensors"},
+    {"tensors", "checksums"},
     {"text", "corpus"},
     {"models"},
     {"bundle", "training", "evaluation"},

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from kerasbert.checksums import noted, require_unchanged
 from kerasbert.errors import InputError
 from kerasbert.files import atomic_write, describe_os_error
 from kerasbert.keras import keras, tf
@@ -85,6 +86,7 @@ class TrainingState(keras.callbacks.Callback):
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
         if latest is None:
             return 0
+        require_unchanged(latest)
         try:
             self._checkpoint.restore(latest).assert_existing_objects_matched()
         except _UNREADABLE as error:
@@ -135,6 +137,7 @@ class TrainingState(keras.callbacks.Callback):
         if not step:
             return
         path = self._directory / f"best-{step}"
+        require_unchanged(path)
         try:
             reader = tf.train.Checkpoint(weights=self._trained.named_weights())
             reader.read(str(path)).assert_existing_objects_matched()
@@ -171,7 +174,8 @@ class TrainingState(keras.callbacks.Callback):
             self._best_step.assign(self.step)
             if self._chief:
                 weights = tf.train.Checkpoint(weights=self._trained.named_weights())
-                self._guard(lambda: weights.write(str(self._directory / f"best-{self.step}")))
+                best = self._directory / f"best-{self.step}"
+                self._guard(lambda: noted(best, lambda: weights.write(str(best))))
         if self._chief:
             _write_history(self._directory / "history.csv", self.history)
         self._save()
@@ -181,7 +185,8 @@ class TrainingState(keras.callbacks.Callback):
     def _save(self) -> None:
         manager = self._manager
         assert manager is not None
-        self._guard(lambda: manager.save(checkpoint_number=self.step))
+        prefix = Path(manager.directory) / f"ckpt-{self.step}"
+        self._guard(lambda: noted(prefix, lambda: manager.save(checkpoint_number=self.step)))
 
     def _guard(self, write: Callable[[], object]) -> None:
         try:
@@ -201,13 +206,14 @@ class TrainingState(keras.callbacks.Callback):
         folder = self._directory / _CHECKPOINTS
         _remove(p for p in folder.glob("ckpt-*") if _stem(p) not in kept)
         _remove(folder.glob("checkpoint.tmp*"))
+        _remove([*folder.glob(".ckpt-*.tmp"), *self._directory.glob(".best-*.tmp")])
         _remove(p for p in self._directory.glob("best-*") if _stem(p) not in kept)
         _remove(self._directory.glob(".history.csv.*.tmp"))
 
 
 def _stem(path: Path) -> str:
     """The prefix of a checkpoint's file; of a folder of a half-written one its own name, which no checkpoint has."""
-    return re.sub(r"\.(index|data-\d{5}-of-\d{5})$", "", path.name)
+    return re.sub(r"\.(index|data-\d{5}-of-\d{5}|sha256)$", "", path.name)
 
 
 def _remove(paths: Iterable[Path]) -> None:
