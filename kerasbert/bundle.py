@@ -215,6 +215,22 @@ def read_manifest(directory: str | Path) -> dict[str, Any]:
       InputError: as for `Bundle.load`.
     """
     directory = find_bundle(directory)
+    manifest = _manifest(directory)
+    for problem in changed_files(directory, manifest["sha256"].items()):
+        raise problem
+    return manifest
+
+
+def read_digests(directory: Path) -> dict[str, str]:
+    """SHA-256 of every file of a bundle by its name, as its manifest has them.
+
+    Raises:
+      InputError: the manifest has changed, or is of a newer format.
+    """
+    return dict(_manifest(directory)["sha256"])
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
     manifest = read_json(path, "a bundle's manifest")
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
@@ -229,8 +245,6 @@ def read_manifest(directory: str | Path) -> dict[str, Any]:
         raise InputError("holds no digest: it was changed, or written before bundles had one", path=path, hint=_COPY)
     if manifest["digest"] != _digest({key: value for key, value in manifest.items() if key != "digest"}):
         raise InputError("has changed since the bundle was written (its digest differs)", path=path, hint=_COPY)
-    for problem in changed_files(directory, manifest["sha256"].items()):
-        raise problem
     return manifest
 
 

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kerasbert import cli_health
 from kerasbert.errors import InputError, KerasbertError, UsageError
 
 if TYPE_CHECKING:
+    from kerasbert.doctor.finding import Finding
     from kerasbert.models.task import ExtractionModel
 
 app = typer.Typer(
@@ -249,6 +251,15 @@ def check(
     _say(render(report))
     if splits is not None:
         _say(render(splits))
+
+
+def _foreign_checkpoints(directory: Path) -> list[Finding]:
+    from migration.diagnosis import diagnose_checkpoints
+
+    return diagnose_checkpoints(directory)
+
+
+cli_health.register(app, _foreign_checkpoints)
 
 
 def _initialize(model: ExtractionModel, path: Path) -> str:

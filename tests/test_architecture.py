@@ -19,7 +19,8 @@ LAYERS = [
     {"bundle", "training", "evaluation"},
     {"extraction"},
     {"recipes", "rendering", "progress"},
-    {"demo"},
+    {"demo", "doctor"},
+    {"cli_health"},
     {"cli"},
 ]
 """The rooms of kerasbert, lowest first: a room imports from its own and from lower layers."""
