@@ -245,6 +245,9 @@ def _manifest(directory: Path) -> dict[str, Any]:
         raise InputError("holds no digest: it was changed, or written before bundles had one", path=path, hint=_COPY)
     if manifest["digest"] != _digest({key: value for key, value in manifest.items() if key != "digest"}):
         raise InputError("has changed since the bundle was written (its digest differs)", path=path, hint=_COPY)
+    digests = manifest.get("sha256")
+    if not isinstance(digests, dict) or not all(isinstance(digest, str) for digest in digests.values()):
+        raise InputError("is no bundle manifest: it states no SHA-256 of files", path=path, hint=_COPY)
     return manifest
 
 

@@ -309,7 +309,7 @@ def test_fewer_examples_than_a_batch(tmp_path: Path) -> None:
 
 def test_nothing_to_train_on(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no training example"):
-        train(tmp_path / "out", train_set=Examples([], []))
+        train(tmp_path / "out", train_set=examples([]))
 
 
 def test_a_stage_does_not_depend_on_what_was_trained_before(tmp_path: Path) -> None:
