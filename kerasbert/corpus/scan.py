@@ -16,7 +16,7 @@ from kerasbert.corpus.reader import read_corpus, stream_corpus
 from kerasbert.corpus.rejects import Rejects
 from kerasbert.corpus.schemas import schema_from_sentences
 from kerasbert.errors import InputError, KerasbertError
-from kerasbert.files import read_json, write_json
+from kerasbert.files import describe_os_error, read_json, write_json
 from kerasbert.schema import Schema, Sentence
 
 _LOG = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ class Corpus:
         Raises:
           InputError: the file has changed since it was scanned.
         """
-        if _stamp(self.path) != self.stamp:
+        # Touched or moved, it is still the same; a training of days is not to end over that.
+        if _stamp(self.path) != self.stamp and sha256(self.path) != self.sha256:
             raise InputError(
                 "has changed while it was in use", path=self.path, hint="run the same command again when it is at rest"
             )
@@ -159,5 +160,8 @@ def _schema_digest(schema: Schema | None) -> str | None:
 
 
 def _stamp(path: Path) -> list[int]:
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"cannot be read: {describe_os_error(error)}", path=path) from error
     return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]

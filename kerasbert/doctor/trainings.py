@@ -20,6 +20,7 @@ from kerasbert.recipes import PIPELINE, STAGES
 from kerasbert.tensors import first_line
 from kerasbert.training.config import TrainingConfig, config_from_dict
 from kerasbert.training.input import steps_per_epoch
+from kerasbert.training.store import store_problems
 
 _UNREADABLE = (tf.errors.OpError, RuntimeError, IndexError, ValueError)
 _CHECKPOINT_FILE = re.compile(r"\.(index|data-\d{5}-of-\d{5}|sha256)$")
@@ -63,7 +64,7 @@ def diagnose_training(directory: Path) -> Finding | None:
 
 
 def _stage(folder: Path, config: TrainingConfig | None) -> tuple[str, list[str]]:
-    """How far a stage has come, and what is wrong with its states and best weights."""
+    """How far a stage has come, and what is wrong with its states, best weights and examples."""
     problems: list[str] = []
     last: int | None = None
     checkpoints = folder / "checkpoints"
@@ -77,6 +78,8 @@ def _stage(folder: Path, config: TrainingConfig | None) -> tuple[str, list[str]]
             last = int(prefixes[-1].name.rpartition("-")[2])
     for prefix in sorted({path.with_suffix("") for path in folder.glob("best-*.index")}):
         problems += _checkpoint(prefix)
+    for store in sorted(folder.glob("examples/*")):
+        problems += [f"{problem}; remove {store}, and they are made anew" for problem in store_problems(store) or ()]
     if last is None:
         return "no state saved yet", problems
     total = _total(folder, config)
@@ -125,7 +128,7 @@ def _total(folder: Path, config: TrainingConfig | None) -> int | None:
 
 def _orphans(directory: Path) -> Iterator[Path]:
     """What killed writes left, of which nothing is read any more."""
-    yield from sorted([*directory.glob(".*.tmp"), *directory.glob("*/.*.tmp")])
+    yield from sorted(path for level in ("", "*/", "*/examples/*/") for path in directory.glob(f"{level}.*.tmp"))
     for folder in sorted(directory.glob("*/checkpoints")):
         named = {prefix.name for prefix in _states(folder) or ()}
         for path in sorted(folder.iterdir()):

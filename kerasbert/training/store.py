@@ -222,6 +222,8 @@ def _make(
 ) -> State:
     """Completes a store from the first sentence that it lacks."""
     directory.mkdir(parents=True, exist_ok=True)
+    for left in directory.glob(f".{_STATE}.*.tmp"):
+        left.unlink()
     if not state.sentences:
         # What stands there belongs to another key: from here on nothing does.
         (directory / _STATE).unlink(missing_ok=True)

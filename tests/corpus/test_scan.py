@@ -99,8 +99,13 @@ def test_a_damaged_account_is_made_anew(corpus: Path, content: bytes) -> None:
 
 def test_a_file_that_changes_while_it_is_in_use(corpus: Path) -> None:
     found = scanned(corpus)
+    corpus.chmod(0o600)
+    assert list(found) == SENTENCES
     write_corpus(corpus, SENTENCES[:1])
     with pytest.raises(InputError, match="has changed while it was in use"):
+        list(found)
+    corpus.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
         list(found)
 
 

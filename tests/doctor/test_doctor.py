@@ -137,6 +137,15 @@ def test_every_damaged_state_is_named(trained: Path, name: str) -> None:
     assert len(problems) == 1 and path.name.split(".")[0] in problems[0]
 
 
+def test_damaged_examples_are_named(trained: Path) -> None:
+    store = trained / "predicate" / "examples" / "dev"
+    flip(store / "records.bin")
+    (problem,) = look(trained)[0].problems
+    assert problem.startswith(str(store / "records.bin")) and f"remove {store}" in problem
+    shutil.rmtree(store)
+    assert look(trained)[0].whole
+
+
 def test_a_damaged_list_of_states(trained: Path) -> None:
     path = trained / "predicate" / "checkpoints" / "checkpoint"
     for content in (b"", b"\xff\x00", b'model_checkpoint_path: "../../etc"\n'):

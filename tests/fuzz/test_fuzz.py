@@ -1,13 +1,13 @@
 """Damaged corpora, schemas, vocabularies, configurations and bundles: refused in words or used, with every row counted.
 
-The functions draw as many examples as they are told; a thousand or more of them are for the slow tests.
+Each function gives a check that draws as many examples as it is told; thousands of them are for the slow tests.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def lines_of(rows: list[Any]) -> bytes:
     return b"".join(json.dumps(row).encode("utf-8", "surrogatepass") + b"\n" for row in rows)
 
 
-def fuzz_corpora(folder: Path, examples: int) -> None:
+def fuzz_corpora(folder: Path, examples: int) -> Callable[[], None]:
     contents = (
         damaged(CORPUS)
         | damaged(ARRAY)
@@ -83,10 +83,10 @@ def fuzz_corpora(folder: Path, examples: int) -> None:
             return
         assert texts.rows == texts.used + texts.rejected_rows + texts.blank and found == texts.used
 
-    check()
+    return check
 
 
-def fuzz_schemas_and_vocabularies(folder: Path, examples: int) -> None:
+def fuzz_schemas_and_vocabularies(folder: Path, examples: int) -> Callable[[], None]:
     rows = [{"predicate": "作者", "subject_type": "作品", "object_type": "人物"}, {"predicate": "导演"}]
     forms = [
         lines_of(rows),
@@ -109,10 +109,10 @@ def fuzz_schemas_and_vocabularies(folder: Path, examples: int) -> None:
             else:
                 assert len(made) > 0
 
-    check()
+    return check
 
 
-def fuzz_configs(folder: Path, examples: int) -> None:
+def fuzz_configs(folder: Path, examples: int) -> Callable[[], None]:
     values = TrainingConfig().to_dict()
     text = yaml.safe_dump(values, allow_unicode=True).encode()
     keys = [f"{section}.{key}" for section, keys in values.items() for key in keys]
@@ -134,10 +134,10 @@ def fuzz_configs(folder: Path, examples: int) -> None:
         )
         assert again == config
 
-    check()
+    return check
 
 
-def fuzz_bundles(folder: Path, examples: int) -> None:
+def fuzz_bundles(folder: Path, examples: int) -> Callable[[], None]:
     whole = folder / "whole"
     tiny.bundle().save(whole)
     contents = {path.name: path.read_bytes() for path in whole.iterdir()}
@@ -174,7 +174,7 @@ def fuzz_bundles(folder: Path, examples: int) -> None:
             for changed_name in (name, MANIFEST):
                 (target / changed_name).write_bytes(contents[changed_name])
 
-    check()
+    return check
 
 
 def with_names(target: Path, name: str, described: Any) -> None:
@@ -194,7 +194,7 @@ def with_names(target: Path, name: str, described: Any) -> None:
         assert found.models == described.models
 
 
-def fuzz_stores(folder: Path, examples: int) -> None:
+def fuzz_stores(folder: Path, examples: int) -> Callable[[], None]:
     sentences = [Sentence(f"text {k}", (), k) for k in range(9)]
 
     def make(chunk: list[Sentence], report: ExampleReport) -> Iterator[Record]:
@@ -216,7 +216,7 @@ def fuzz_stores(folder: Path, examples: int) -> None:
         found, report = stored(folder / "store", key, sentences, make)
         assert found.records.tobytes() == expected and found.lengths.tolist() == lengths and report == account
 
-    check()
+    return check
 
 
 FUZZ = {
@@ -236,7 +236,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", FUZZ)
 def test_no_damage_is_a_crash_or_a_silent_loss(name: str, tmp_path: Path) -> None:
-    FUZZ[name][0](tmp_path, 60)
+    FUZZ[name][0](tmp_path, 60)()
 
 
 @pytest.mark.slow
@@ -244,7 +244,7 @@ def test_no_damage_is_a_crash_or_a_silent_loss(name: str, tmp_path: Path) -> Non
 def test_ten_thousand_damaged_files(name: str, tmp_path: Path) -> None:
     assert sum(count for _, count in FUZZ.values()) == 10_000
     function, count = FUZZ[name]
-    function(tmp_path, count)
+    function(tmp_path, count)()
 
 
 def test_a_damaged_bundle_is_never_loaded(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def test_an_interrupted_making_goes_on(whole: tuple[Path, Packed], tmp_path: Pat
     for name in ("records.bin", "offsets.bin", "lengths.bin"):
         with (directory / name).open("ab") as handle:
             handle.write(b"half")
+    (directory / ".store.json.abc.tmp").write_bytes(b"half")
     assert store_problems(directory) is None
 
     def counting(chunk: list[Sentence], report: ExampleReport) -> Iterator[Record]:
@@ -114,8 +115,9 @@ def test_an_interrupted_making_goes_on(whole: tuple[Path, Packed], tmp_path: Pat
     packed, report = stored(directory, KEY, sentences(), counting)
     assert made == list(range(at // PART * PART, COUNT))
     assert plain(packed) == expected() and report.sentences == COUNT
-    for name in ("records.bin", "offsets.bin", "lengths.bin", "store.json"):
-        assert (directory / name).read_bytes() == (whole[0] / name).read_bytes(), name
+    assert {path.name for path in directory.iterdir()} == {path.name for path in whole[0].iterdir()}
+    for path in whole[0].iterdir():
+        assert (directory / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def cut(path: Path) -> None:
