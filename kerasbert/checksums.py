@@ -61,15 +61,20 @@ def noted(prefix: str | Path, write: Callable[[], object]) -> None:
       write: writes them.
 
     Raises:
-      InputError: the note cannot be written.
+      OSError: the note cannot be written; whatever `write` raises.
     """
     prefix = Path(prefix)
     note = _note(prefix)
     note.unlink(missing_ok=True)
     write()
     files = _files(prefix)
-    with atomic_write(note) as handle:
-        handle.writelines(f"{digest}  {file.name}\n" for file, digest in zip(files, sha256_all(files), strict=True))
+    lines = [f"{digest}  {file.name}\n" for file, digest in zip(files, sha256_all(files), strict=True)]
+    try:
+        with atomic_write(note) as handle:
+            handle.writelines(lines)
+    except InputError as error:
+        # Who writes a checkpoint knows better what to advise where there is no room for it.
+        raise error.__cause__ or error from None
 
 
 def has_note(prefix: str | Path) -> bool:

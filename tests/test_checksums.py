@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -102,3 +104,13 @@ def test_a_failed_write_leaves_no_note_of_what_stood_there(prefix: Path) -> None
     with pytest.raises(OSError, match="killed"):
         noted(prefix, write)
     assert not has_note(prefix)
+
+
+def test_a_note_without_room_is_an_error_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        noted(tmp_path / "ckpt-1", lambda: write_state(tmp_path / "ckpt-1"))
+    assert not has_note(tmp_path / "ckpt-1")
