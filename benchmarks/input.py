@@ -36,18 +36,20 @@ from kerasbert.training.materials import read_materials, stage_examples
 imported, at_first = time.perf_counter() - begin, peak()
 folder, batches = Path(sys.argv[1]), int(sys.argv[2])
 config = load_config(folder / "config.yaml")
-begin = time.perf_counter()
+begin, used = time.perf_counter(), time.process_time()
 materials = read_materials(config, folder, lambda line: None)
 examples = stage_examples("joint", "train", materials, config, folder / "train")
 seconds = time.perf_counter() - begin
-row = {"examples": len(examples), "imports s": imported, "ready s": seconds, "peak MB at imports": at_first}
+row = {"examples": len(examples), "imports s": imported, "ready s": seconds}
+row |= {"ready CPU s": time.process_time() - used, "peak MB at imports": at_first}
 if batches:
     steps = steps_per_epoch(len(examples), 32)
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), time.process_time()
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     data = iter(training_dataset(examples, 32, 1, steps + steps // 2, 2 * steps, strategy, 1))
     next(data)
     row["first batch s"] = time.perf_counter() - begin
+    row["first batch CPU s"] = time.process_time() - used
     begin = time.perf_counter()
     done = sum(1 for _, _ in zip(range(min(batches, steps // 2 - 1)), data))
     row["batches/s"] = done / (time.perf_counter() - begin)
