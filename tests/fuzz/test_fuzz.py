@@ -130,7 +130,12 @@ def fuzz_configs(folder: Path, examples: int) -> Callable[[], None]:
             return
         assert isinstance(config, TrainingConfig)
         again = load_config(
-            None, [f"{s}.{k}={json.dumps(v)}" for s, keys in config.to_dict().items() for k, v in keys.items()]
+            None,
+            [
+                f"{s}.{k}={json.dumps(v, ensure_ascii=False)}"
+                for s, keys in config.to_dict().items()
+                for k, v in keys.items()
+            ],
         )
         assert again == config
 
@@ -153,7 +158,7 @@ def fuzz_bundles(folder: Path, examples: int) -> Callable[[], None]:
         content = data.draw(damaged(contents[name]))
         try:
             (target / name).write_bytes(content)
-            if content != contents[name]:
+            if content != contents[name] and not (name == MANIFEST and is_json(content, manifest)):
                 with pytest.raises(KerasbertError):
                     read_manifest(target)
                 # Behind digests that fit, the readers of each file stand by themselves.
@@ -175,6 +180,14 @@ def fuzz_bundles(folder: Path, examples: int) -> Callable[[], None]:
                 (target / changed_name).write_bytes(contents[changed_name])
 
     return check
+
+
+def is_json(content: bytes, value: Any) -> bool:
+    """Whether a file still says the same: white space between the values of a manifest means nothing."""
+    try:
+        return bool(json.loads(content) == value)
+    except (ValueError, RecursionError):
+        return False
 
 
 def with_names(target: Path, name: str, described: Any) -> None:
