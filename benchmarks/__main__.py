@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.harness import environment
 from kerasbert.files import write_json
 
-NAMES = ("forward", "training", "prediction", "extraction", "joint", "joint_training", "conversion", "resume")
+NAMES = ("forward", "training", "prediction", "extraction", "joint", "joint_training", "conversion", "resume", "input")
 
 
 def main() -> None:
@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--vocab", type=Path, help="their vocabulary [the sample's]")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="where the JSON goes")
     parser.add_argument("--repeats", type=int, default=5, help="timed repetitions, of which the median counts [5]")
+    parser.add_argument("--sentences", type=int, default=200_000, help="of the measurement `input` [200000]")
     arguments = parser.parse_args()
     print(json.dumps(environment(), indent=1))
     for name in arguments.names or NAMES:

@@ -79,7 +79,7 @@ def training_task(model: ExtractionModel, examples: Examples, length: int | None
     def batch(indices: np.ndarray) -> Any:
         inputs, labels = examples.batch(indices)
         if length is not None:
-            inputs = pad([examples.rows[i] for i in indices], length=length)
+            inputs = pad([examples.packed[int(i)].row for i in indices], length=length)
             if isinstance(labels, dict):
                 room = length - labels["token_labels"].shape[1]
                 labels["token_labels"] = np.pad(labels["token_labels"], ((0, 0), (0, room)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kerasbert.checksums import changed_files, sha256_all
 from kerasbert.errors import CheckpointError, InputError
 from kerasbert.files import atomic_directory, describe_os_error, displaced, read_json, write_json
 from kerasbert.models.encoder import EncoderConfig
@@ -142,6 +143,7 @@ def write_bundle(
             write_json(folder / "schema.json", description.schema.to_dict())
         for name, items in tensors.items():
             write_tensors(folder / name, items, written=written)
+        files = sorted(folder.iterdir())
         manifest = {
             "format": FORMAT,
             "models": description.models,
@@ -151,7 +153,7 @@ def write_bundle(
             "metrics": description.metrics,
             "training": description.training,
             "versions": package_versions(),
-            "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
+            "sha256": {file.name: digest for file, digest in zip(files, sha256_all(files), strict=True)},
         }
         write_json(folder / MANIFEST, manifest | {"digest": _digest(manifest)})
 
@@ -213,6 +215,22 @@ def read_manifest(directory: str | Path) -> dict[str, Any]:
       InputError: as for `Bundle.load`.
     """
     directory = find_bundle(directory)
+    manifest = _manifest(directory)
+    for problem in changed_files(directory, manifest["sha256"].items()):
+        raise problem
+    return manifest
+
+
+def read_digests(directory: Path) -> dict[str, str]:
+    """SHA-256 of every file of a bundle by its name, as its manifest has them.
+
+    Raises:
+      InputError: the manifest has changed, or is of a newer format.
+    """
+    return dict(_manifest(directory)["sha256"])
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
     manifest = read_json(path, "a bundle's manifest")
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
@@ -227,16 +245,9 @@ def read_manifest(directory: str | Path) -> dict[str, Any]:
         raise InputError("holds no digest: it was changed, or written before bundles had one", path=path, hint=_COPY)
     if manifest["digest"] != _digest({key: value for key, value in manifest.items() if key != "digest"}):
         raise InputError("has changed since the bundle was written (its digest differs)", path=path, hint=_COPY)
-    for name, digest in manifest["sha256"].items():
-        file = directory / name
-        if not file.is_file():
-            raise InputError("is missing from the bundle", path=file, hint=_COPY)
-        if _sha256(file) != digest:
-            raise InputError(
-                "has changed since the bundle was written (its SHA-256 differs)",
-                path=file,
-                hint=_COPY,
-            )
+    digests = manifest.get("sha256")
+    if not isinstance(digests, dict) or not all(isinstance(digest, str) for digest in digests.values()):
+        raise InputError("is no bundle manifest: it states no SHA-256 of files", path=path, hint=_COPY)
     return manifest
 
 
@@ -323,8 +334,3 @@ def _version(package: str) -> str | None:
 def _digest(manifest: Mapping[str, Any]) -> str:
     """SHA-256 of a manifest's values, whatever its layout in the file."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kerasbert import cli_serving
+from kerasbert import cli_health, cli_serving
 from kerasbert.cli_data import COMMANDS as DATA_COMMANDS
 from kerasbert.cli_project import init_command, report
 from kerasbert.errors import InputError, KerasbertError, UsageError
 
 if TYPE_CHECKING:
+    from kerasbert.doctor.finding import Finding
     from kerasbert.models.encoder import EncoderConfig
     from kerasbert.models.task import ExtractionModel
 
@@ -285,6 +286,15 @@ def _write_random_checkpoint(prefix: Path, encoder: EncoderConfig, seed: int) ->
 
 app.command("init")(init_command(_write_random_checkpoint))
 app.command()(report)
+
+
+def _foreign_checkpoints(directory: Path) -> list[Finding]:
+    from migration.diagnosis import diagnose_checkpoints
+
+    return diagnose_checkpoints(directory)
+
+
+cli_health.register(app, _foreign_checkpoints)
 
 
 def _initialize(model: ExtractionModel, path: Path) -> str:

@@ -50,6 +50,9 @@ def read_json(path: str | Path, what: str) -> Any:
         raise InputError(f"not UTF-8 at byte {error.start}; {what} is expected", path=path) from error
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON ({error.msg}); {what} is expected", path=path, line=error.lineno) from error
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
+        raise InputError(f"not usable JSON ({reason}); {what} is expected", path=path) from error
 
 
 @contextlib.contextmanager

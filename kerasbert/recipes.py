@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kerasbert.bundle import MANIFEST, Bundle, read_manifest
-from kerasbert.corpus.reader import load_corpus
-from kerasbert.corpus.rejects import Rejects
-from kerasbert.corpus.schemas import read_schema, schema_from_sentences
 from kerasbert.errors import InputError, KerasbertError, UsageError
 from kerasbert.evaluation.scores import EvaluationReport
 from kerasbert.extraction.assess import evaluate_joint, evaluate_pipeline
@@ -23,18 +19,15 @@ from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.extraction.tune import tune
 from kerasbert.files import write_json
 from kerasbert.keras import tf
-from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import ExtractionModel
-from kerasbert.schema import Schema, Sentence
-from kerasbert.text.tokenizer import Tokenizer
-from kerasbert.text.vocabulary import Vocabulary
+from kerasbert.progress import progress_bar
 from kerasbert.training.config import LabelingConfig, TrainingConfig
-from kerasbert.training.examples import Examples, labeling_examples, predicate_examples
-from kerasbert.training.joint_examples import joint_examples
+from kerasbert.training.examples import Examples
 from kerasbert.training.loop import Outcome, train_model
+from kerasbert.training.materials import Materials, read_materials, stage_examples
 from kerasbert.training.memory import parts_needed
 from kerasbert.training.output import claimed, holds_training, recorded
 from kerasbert.training.publish import published, published_settings, take_up
@@ -46,7 +39,7 @@ from kerasbert.training.strategy import (
     padding_multiple,
     set_precision,
 )
-from kerasbert.training.warm_start import bundle_encoder, is_bundle, start_from_bundle
+from kerasbert.training.warm_start import is_bundle, start_from_bundle
 
 PIPELINE = ("predicate", "labeling")
 STAGES = (*PIPELINE, "joint")
@@ -59,9 +52,6 @@ RECIPES: dict[str, tuple[str, ...]] = {
 """The stages that each `kerasbert train` recipe trains."""
 
 DEFAULT_THRESHOLD = 0.5
-
-# Thresholds and a calibration of seven numbers gain nothing from more sentences; training does.
-_MOST_TUNING = 1000
 
 Initializer = Callable[[ExtractionModel, Path], str]
 """Sets a model's encoder from the pretrained checkpoint at a path and says in a line what it did."""
@@ -83,19 +73,6 @@ class TrainingResult:
     directory: Path
     outcomes: dict[str, Outcome]
     dev: EvaluationReport | None
-
-
-@dataclass(frozen=True)
-class _Materials:
-    schema: Schema
-    vocabulary: Vocabulary
-    tokenizer: Tokenizer
-    predicate_ids: tuple[int, ...]
-    encoder: EncoderConfig
-    train: list[Sentence]
-    dev: list[Sentence]
-    tuning: list[Sentence]
-    """A part of `train` that the joint model is not shown."""
 
 
 def train(
@@ -148,25 +125,27 @@ def train(
     with (
         claimed(directory, config, accept_changes) if chief else contextlib.nullcontext(),
         published(directory, target if chief else None, config) as saved,
+        tempfile.TemporaryDirectory(prefix="kerasbert-worker-") as scratch,
     ):
-        task = _Task(recipe, config, directory, strategy, chief, accept_changes)
+        task = _Task(recipe, config, directory, Path(scratch), strategy, chief, accept_changes)
         return _train(task, initialize, announce, saved)
 
 
 def _parts(recipe: str, config: TrainingConfig, strategy: tf.distribute.Strategy, announce: Announce) -> int:
     """Into how many parts memory needs a step to be cut."""
-    materials = _prepare(config, None, lambda line: None)
+    materials = read_materials(config, None, lambda line: None)
     parts = []
     for stage in RECIPES[recipe]:
-        needed, most = parts_needed(
-            stage,
-            lambda stage=stage: _build(stage, materials, config),  # type: ignore[misc]
-            _examples(stage, materials, materials.train, config),
-            getattr(config, stage).batch_size,
-            config.optimizer,
-            strategy,
-            padding_multiple(config.runtime.precision),
-        )
+        with tempfile.TemporaryDirectory(prefix="kerasbert-memory-") as scratch:
+            needed, most = parts_needed(
+                stage,
+                lambda stage=stage: _build(stage, materials, config),  # type: ignore[misc]
+                _examples(stage, materials, config, Path(scratch))[0],
+                getattr(config, stage).batch_size,
+                config.optimizer,
+                strategy,
+                padding_multiple(config.runtime.precision),
+            )
         announce(f"{stage}: {most} sentences fit in memory at once, {needed} parts a step")
         parts.append(needed)
     return max(parts)
@@ -177,6 +156,8 @@ class _Task:
     recipe: str
     config: TrainingConfig
     directory: Path
+    scratch: Path
+    """Where a worker that is not the chief keeps what it needs."""
     strategy: tf.distribute.Strategy
     chief: bool
     accept_changes: bool
@@ -184,7 +165,7 @@ class _Task:
 
 def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Callable[[], None]) -> TrainingResult:
     recipe, config, directory, strategy, chief = task.recipe, task.config, task.directory, task.strategy, task.chief
-    materials = _prepare(config, directory if chief else None, announce)
+    materials = read_materials(config, directory if chief else None, announce)
 
     def start(model: ExtractionModel, stage: str) -> str:
         if is_bundle(config.model.init):
@@ -195,10 +176,7 @@ def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Call
     outcomes: dict[str, Outcome] = {}
     for stage in RECIPES[recipe]:
         settings = getattr(config, stage)
-        kept_aside = {id(sentence) for sentence in materials.tuning} if stage == "joint" else set()
-        shown = [sentence for sentence in materials.train if id(sentence) not in kept_aside]
-        train_set = _examples(stage, materials, shown, config)
-        dev_set = _examples(stage, materials, materials.dev, config) if materials.dev else None
+        train_set, dev_set = _examples(stage, materials, config, directory if chief else task.scratch)
         if chief:
             sets = {"train": train_set, "dev": dev_set}
             accounts = {name: examples.report.to_dict() for name, examples in sets.items() if examples is not None}
@@ -233,88 +211,20 @@ def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Call
     return TrainingResult(directory, outcomes, dev)
 
 
-def _prepare(config: TrainingConfig, directory: Path | None, announce: Announce) -> _Materials:
-    """Reads everything; with a directory, what cannot be used is kept there."""
-    schema = read_schema(config.data.schema) if config.data.schema else None
-    train = _load("train", config.data.train, schema, directory)
-    if schema is None:
-        schema = schema_from_sentences(train)
-        announce(f"schema: {len(schema)} predicates, taken from the training sentences")
-    dev: list[Sentence] = []
-    if config.data.dev:
-        dev = _load("dev", config.data.dev, schema if config.data.schema else None, directory)
-        unknown = sum(triple.predicate not in schema for sentence in dev for triple in sentence.triples)
-        if unknown:
-            announce(
-                f"{config.data.dev}: {unknown} triples of predicates that the training lacks; they count as missed"
-            )
-    vocabulary = Vocabulary.load(config.model.vocab)
-    given, init = config.model.bert_config, config.model.init
-    encoder = EncoderConfig.load(given) if given or not is_bundle(init) else bundle_encoder(init)
-    if len(vocabulary) > encoder.vocab_size:
-        raise InputError(
-            f"holds {len(vocabulary)} tokens, the encoder {encoder.vocab_size} word embeddings",
-            path=config.model.vocab,
-            hint="give the vocabulary that belongs to the checkpoint",
-        )
-    if config.data.max_length > encoder.max_positions:
-        raise UsageError(
-            f"data.max_length is {config.data.max_length}, the encoder reads {encoder.max_positions} positions",
-            hint=f"add data.max_length={encoder.max_positions} or less; longer texts become overlapping windows",
-        )
-    tokenizer = Tokenizer(vocabulary, config.model.lower_case)
-    extended, predicate_ids = vocabulary.with_predicate_tokens(len(schema))
-    if len(extended) > encoder.vocab_size:
-        encoder = dataclasses.replace(encoder, vocab_size=len(extended))
-    tuning = _kept_aside(train, config)
-    return _Materials(schema, extended, tokenizer, predicate_ids, encoder, train, dev, tuning)
+def _examples(
+    stage: str, materials: Materials, config: TrainingConfig, directory: Path
+) -> tuple[Examples, Examples | None]:
+    """The training and the development examples of a stage, kept in the directory."""
+    sets: list[Examples | None] = []
+    for split in ("train", "dev"):
+        with progress_bar(f"{stage}: {split} examples") as progress:
+            place = directory / stage / "examples" / split
+            sets.append(stage_examples(stage, split, materials, config, place, progress))
+    assert sets[0] is not None
+    return sets[0], sets[1]
 
 
-def _kept_aside(train: list[Sentence], config: TrainingConfig) -> list[Sentence]:
-    """The sentences on which the joint model's threshold is chosen, in their order."""
-    count = min(int(len(train) * config.joint.tuning), _MOST_TUNING, len(train) - 1)
-    chosen = np.random.Generator(np.random.PCG64(config.runtime.seed)).permutation(len(train))[:count]
-    return [train[n] for n in sorted(chosen.tolist())]
-
-
-def _load(name: str, path: str, schema: Schema | None, directory: Path | None) -> list[Sentence]:
-    """Reads a corpus; what cannot be used is kept in the directory and announced by the reader's log warning."""
-    rejects = Rejects()
-    rejects_path = directory / f"rejected_{name}.jsonl" if directory is not None else None
-    sentences = load_corpus(path, schema, rejects_path, rejects)
-    if not any(sentence.triples for sentence in sentences):
-        raise InputError(
-            f"holds no triple that can be used; {rejects.summary()}" if rejects.items else "holds no triple",
-            path=path,
-            hint="give annotated sentences, and the schema that belongs to them",
-        )
-    return sentences
-
-
-def _examples(stage: str, materials: _Materials, sentences: list[Sentence], config: TrainingConfig) -> Examples:
-    data = config.data
-    sentences = [_known(sentence, materials.schema) for sentence in sentences]
-    if stage == "joint":
-        return joint_examples(sentences, materials.schema, materials.tokenizer, data.max_length, data.overlap)
-    if stage == "predicate":
-        return predicate_examples(sentences, materials.schema, materials.tokenizer, data.max_length, data.overlap)
-    return labeling_examples(
-        sentences,
-        materials.schema,
-        materials.tokenizer,
-        materials.predicate_ids,
-        data.max_length,
-        data.overlap,
-        config.labeling.form,
-    )
-
-
-def _known(sentence: Sentence, schema: Schema) -> Sentence:
-    """The sentence without triples of predicates that the schema lacks, of which no example can be made."""
-    return dataclasses.replace(sentence, triples=tuple(t for t in sentence.triples if t.predicate in schema))
-
-
-def _build(stage: str, materials: _Materials, config: TrainingConfig) -> ExtractionModel:
+def _build(stage: str, materials: Materials, config: TrainingConfig) -> ExtractionModel:
     if stage == "joint":
         return JointExtractor(materials.encoder, len(materials.schema), dropout=config.model.dropout)
     if stage == "predicate":
@@ -323,7 +233,7 @@ def _build(stage: str, materials: _Materials, config: TrainingConfig) -> Extract
     return SequenceLabeler(materials.encoder, len(materials.schema), form=labeling.form, dropout=config.model.dropout)
 
 
-def _earlier(recipe: str, directory: Path, materials: _Materials) -> Bundle | None:
+def _earlier(recipe: str, directory: Path, materials: Materials) -> Bundle | None:
     """The bundle of an earlier call here, if it holds models that this recipe leaves alone; without the others."""
     target = directory / "bundle"
     others = [stage for stage in STAGES if stage not in RECIPES[recipe]]
@@ -343,7 +253,7 @@ def _earlier(recipe: str, directory: Path, materials: _Materials) -> Bundle | No
     return earlier
 
 
-def _assess(recipe: str, bundle: Bundle, materials: _Materials) -> EvaluationReport | None:
+def _assess(recipe: str, bundle: Bundle, materials: Materials) -> EvaluationReport | None:
     """Chooses what decoding needs and scores the model on the development set; both go into the bundle.
 
     Returns:
@@ -351,14 +261,14 @@ def _assess(recipe: str, bundle: Bundle, materials: _Materials) -> EvaluationRep
     """
     reports: dict[str, EvaluationReport] = {}
     if recipe == "joint":
-        tuned = tune(JointPipeline(bundle), materials.tuning)
+        tuned = tune(JointPipeline(bundle), materials.tuning())
         bundle.settings["joint"] = tuned.settings
         bundle.metrics["joint"] = {"calibration": tuned.metrics}
-        if materials.dev:
-            reports = evaluate_joint(JointPipeline(bundle), materials.dev)
+        if materials.dev is not None:
+            reports = evaluate_joint(JointPipeline(bundle), list(materials.dev))
             bundle.metrics["joint"]["dev"] = {name: report.overall.to_dict() for name, report in reports.items()}
-    elif materials.dev and all(stage in bundle.models for stage in PIPELINE):
-        reports = evaluate_pipeline(Pipeline(bundle), materials.dev)
+    elif materials.dev is not None and all(stage in bundle.models for stage in PIPELINE):
+        reports = evaluate_pipeline(Pipeline(bundle), list(materials.dev))
         bundle.metrics["dev"] = {name: report.overall.to_dict() for name, report in reports.items()}
     return reports.get("triples")
 
@@ -372,7 +282,7 @@ def _holds(target: Path, bundle: Bundle) -> bool:
 
 
 def _bundle(
-    materials: _Materials, earlier: Bundle | None, trained: dict[str, ExtractionModel], config: TrainingConfig
+    materials: Materials, earlier: Bundle | None, trained: dict[str, ExtractionModel], config: TrainingConfig
 ) -> Bundle:
     """The trained models with those of the earlier bundle that stay, and with what it says about them."""
     models = trained | (earlier.models if earlier is not None else {})

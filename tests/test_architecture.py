@@ -13,14 +13,14 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [
     {"errors"},
     {"files", "schema", "keras"},
-    {"tensors"},
+    {"tensors", "checksums"},
     {"text", "corpus"},
     {"models", "annotation"},
     {"bundle", "training", "evaluation"},
     {"extraction"},
     {"recipes", "rendering", "progress", "project_example", "reporting", "serving"},
-    {"demo", "project"},
-    {"cli_data", "cli_serving"},
+    {"demo", "project", "doctor"},
+    {"cli_data", "cli_serving", "cli_health"},
     {"cli_project"},
     {"cli"},
 ]

@@ -123,7 +123,7 @@ def test_every_value_of_the_manifest_is_guarded(copied: Path) -> None:
 @pytest.mark.parametrize("name", ["schema.json", "vocab.txt", "predicate.safetensors"])
 def test_a_missing_file_is_named(copied: Path, name: str) -> None:
     (copied / name).unlink()
-    with pytest.raises(InputError, match="is missing from the bundle") as caught:
+    with pytest.raises(InputError, match="is missing") as caught:
         Bundle.load(copied)
     assert str(copied / name) in str(caught.value)
 

@@ -237,3 +237,12 @@ def test_required_files(tmp_path: Path) -> None:
         require_file(tmp_path / "none", "a test")
     (tmp_path / "a").write_text("")
     assert require_file(str(tmp_path / "a"), "a test") == tmp_path / "a"
+
+
+@pytest.mark.parametrize(("content", "words"), [("[" * 100_000, "nested too deeply"), ("1" * 5000, "digits")])
+def test_json_that_python_gives_up_on(tmp_path: Path, content: str, words: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=words) as caught:
+        read_json(path, "something")
+    assert caught.value.path == path

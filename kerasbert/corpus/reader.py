@@ -71,26 +71,45 @@ def load_corpus(
     Raises:
       InputError: as for `read_corpus`; no row is usable; or something else stands under `rejects_path`.
     """
+    return list(stream_corpus(path, schema, rejects_path, rejects))
+
+
+def stream_corpus(
+    path: str | Path,
+    schema: Schema | None = None,
+    rejects_path: str | Path | None = None,
+    rejects: Rejects | None = None,
+) -> Iterator[Sentence]:
+    """`load_corpus` for a file of any length: sentence by sentence, the rejects at its end.
+
+    Raises:
+      InputError: as for `load_corpus`.
+    """
     rejects = rejects if rejects is not None else Rejects()
     rows = read_corpus(path, schema, rejects)
     if rejects_path is not None:
         rejects.require_replaceable(rejects_path)
-    sentences = list(rows)
+    return _announced(rows, rejects, rejects_path)
+
+
+def _announced(rows: Iterator[Sentence], rejects: Rejects, rejects_path: str | Path | None) -> Iterator[Sentence]:
+    yield from rows
     if rejects_path is not None:
         rejects.write(rejects_path)
-    if not sentences and not rejects.items:
-        raise InputError("holds no row; a corpus is expected", path=path, hint="check that the file is the right one")
-    if not sentences:
+    if not rejects.used and not rejects.items:
+        raise InputError(
+            "holds no row; a corpus is expected", path=rejects.path, hint="check that the file is the right one"
+        )
+    if not rejects.used:
         first = rejects.items[0]
         raise InputError(
             f"no row is usable; the first of {rejects.rejected_rows}: {first.reason}",
-            path=path,
+            path=rejects.path,
             line=first.line,
             hint='a row is one JSON object with a "text" (and "spo_list" or "triple_list"), in UTF-8',
         )
     if rejects.items:
         _LOG.warning("%s", rejects.summary() + (f"; see {rejects_path}" if rejects_path is not None else ""))
-    return sentences
 
 
 def read_texts(source: str | Path | IO[Any], rejects: Rejects | None = None) -> Iterator[Sentence]:

@@ -78,8 +78,8 @@ def aligned_texts(
     sentences: Sequence[Sentence], tokenizer: Tokenizer, capacity: int, overlap: int, report: ExampleReport
 ) -> Iterator[Text]:
     """The sentences with their tokens and windows, those without any token left out."""
-    report.sentences = len(sentences)
-    report.triples = sum(len(sentence.triples) for sentence in sentences)
+    report.sentences += len(sentences)
+    report.triples += sum(len(sentence.triples) for sentence in sentences)
     encoded = tokenizer.encode([sentence.text for sentence in sentences])
     for n, sentence in enumerate(sentences):
         part = slice(int(encoded.row_splits[n]), int(encoded.row_splits[n + 1]))

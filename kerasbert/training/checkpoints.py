@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from kerasbert.checksums import noted, require_unchanged
 from kerasbert.errors import InputError
 from kerasbert.keras import tf
 
@@ -40,25 +41,30 @@ class StateFiles:
           InputError: there are states, and none of them can be gone on from.
         """
         named = (self._folder / "checkpoint").exists()
-        problems: list[str] = []
+        problems: list[InputError] = []
         found = None
         for prefix in self._states():
             try:
+                require_unchanged(prefix)
                 self._checkpoint.restore(str(prefix)).assert_existing_objects_matched()
+            except InputError as error:
+                problems.append(error)
             except UNREADABLE as error:
-                problems.append(f"{prefix}: holds a state that this training cannot go on from: {_first_line(error)}")
+                problem = f"holds a state that this training cannot go on from: {_first_line(error)}"
+                problems.append(InputError(problem, path=prefix))
             else:
                 found = prefix
                 break
         if found is None and named:
             raise InputError(
-                problems[0].partition(": ")[2] if problems else "the file `checkpoint` names no state that is there",
-                path=problems[0].partition(": ")[0] if problems else self._folder,
+                problems[0].problem if problems else "the file `checkpoint` names no state that is there",
+                path=problems[0].path if problems else self._folder,
                 hint=f"copy the directory again, give another output directory, or remove {self._folder.parent} "
                 "to train this stage from the start",
             )
-        for problem in problems:
-            log.warning("%s\n  -> going on from %s", problem, found or "the start: it was the first one, half written")
+        for damaged in problems:
+            where = f"{damaged.path}: {damaged.problem}"
+            log.warning("%s\n  -> going on from %s", where, found or "the start: it was the first one, half written")
         if self._scratch is None and problems and found is not None:
             good = [str(state) for state in reversed(self._states()[len(problems) :])]
             # The manager forgets states that are not younger than the last one it was to keep for good.
@@ -82,14 +88,15 @@ class StateFiles:
           OSError, tf.errors.OpError: it cannot be written.
         """
         assert self._manager is not None
-        self._manager.save(checkpoint_number=step)
+        manager = self._manager
+        noted(Path(manager.directory) / f"ckpt-{step}", lambda: manager.save(checkpoint_number=step))
 
     def sweep(self) -> None:
         """Removes what is none of the states that are kept: leftovers of kills, and damaged ones."""
         assert self._manager is not None
         kept = {Path(name).name for name in self._manager.checkpoints}
         remove(p for p in self._folder.glob("ckpt-*") if stem(p) not in kept)
-        remove(self._folder.glob("checkpoint.tmp*"))
+        remove([*self._folder.glob("checkpoint.tmp*"), *self._folder.glob(".ckpt-*.tmp")])
 
     def _states(self) -> list[Path]:
         """Prefixes of the states whose index is there, the last one first."""
@@ -100,7 +107,7 @@ class StateFiles:
 
 def stem(path: Path) -> str:
     """The prefix of a checkpoint's file; of a folder of a half-written one its own name, which no checkpoint has."""
-    return re.sub(r"\.(index|data-\d{5}-of-\d{5})$", "", path.name)
+    return re.sub(r"\.(index|data-\d{5}-of-\d{5}|sha256)$", "", path.name)
 
 
 def remove(paths: Iterable[Path]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from kerasbert.training.alignment import (
     is_inside,
     token_places,
 )
+from kerasbert.training.store import Packed, Record, pack
 
 _BIO = {label: i for i, label in enumerate(BIO_LABELS)}
 
@@ -31,58 +32,123 @@ class Examples:
     """Examples of one model, unpadded.
 
     Attributes:
-      rows: the inputs.
-      labels: one array an example: 0/1 [predicates] for the classifier, token labels [length] for the labeler.
-      predicates: index of the predicate asked for, one a labeler example.
-      padding_label: what labels are padded with; None for the classifier, whose labels have one length.
+      packed: inputs and labels, in memory or on disk.
       report: what became of the annotations.
     """
 
-    rows: list[Row]
-    labels: list[np.ndarray]
-    padding_label: int | None = None
-    predicates: list[int] | None = None
-    report: ExampleReport = field(default_factory=ExampleReport)
+    packed: Packed
+    report: ExampleReport
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.packed)
 
     @property
     def lengths(self) -> np.ndarray:
-        """Length of every input, int64 [examples]."""
-        return np.fromiter((len(row.ids) for row in self.rows), np.int64, len(self.rows))
+        """Length of every input, int32 [examples]."""
+        return self.packed.lengths
+
+    @property
+    def rows(self) -> list[Row]:
+        """All inputs, for a look at a few examples."""
+        return [record.row for record in self.packed]
+
+    @property
+    def labels(self) -> list[np.ndarray]:
+        """The labels of all examples."""
+        return [self.labels_of(record) for record in self.packed]
+
+    def labels_of(self, record: Record) -> np.ndarray:
+        """The labels of an example."""
+        return record.labels
 
     def batch(
         self, indices: Sequence[int] | np.ndarray, multiple_of: int = 1, length: int | None = None
     ) -> tuple[dict[str, np.ndarray], Any]:
         """The inputs and labels of some examples, padded together; see `pad` for `multiple_of` and `length`."""
-        inputs = pad([self.rows[i] for i in indices], multiple_of, length)
-        if self.padding_label is None:
-            return inputs, np.stack([self.labels[i] for i in indices]) if len(indices) else np.zeros(
-                (0, len(self.labels[0])), np.int32
-            )
-        labels = np.full(inputs["input_ids"].shape, self.padding_label, np.int32)
-        for row, i in enumerate(indices):
-            labels[row, : len(self.labels[i])] = self.labels[i]
+        chosen = [self.packed[int(i)] for i in indices]
+        inputs = pad([record.row for record in chosen], multiple_of, length)
+        return inputs, self.collate(chosen, inputs["input_ids"].shape[1])
+
+    def collate(self, records: Sequence[Record], width: int) -> Any:
+        """The labels of some examples together.
+
+        Args:
+          records: the examples.
+          width: to which their inputs are padded.
+        """
+        raise NotImplementedError
+
+
+@dataclass
+class PredicateExamples(Examples):
+    """Examples of the classifier: labels are 0/1 [predicates]. Kept are the predicates that are stated."""
+
+    predicates: int
+
+    def labels_of(self, record: Record) -> np.ndarray:
+        labels = np.zeros(self.predicates, np.int32)
+        labels[record.labels] = 1
+        return labels
+
+    def collate(self, records: Sequence[Record], width: int) -> np.ndarray:
+        labels = np.zeros((len(records), self.predicates), np.int32)
+        for row, record in zip(labels, records, strict=True):
+            row[record.labels] = 1
+        return labels
+
+
+@dataclass
+class LabelingExamples(Examples):
+    """Examples of the labeler: one label a token.
+
+    Attributes:
+      padding_label: what labels are padded with.
+      asks: whether the predicate asked for is among the labels, as the legacy form has it.
+    """
+
+    padding_label: int
+    asks: bool
+
+    @property
+    def predicates(self) -> list[int] | None:
+        """The predicate that each example asks for."""
+        return [record.predicate for record in self.packed] if self.asks else None
+
+    def collate(self, records: Sequence[Record], width: int) -> dict[str, np.ndarray]:
+        labels = np.full((len(records), width), self.padding_label, np.int32)
+        for row, record in zip(labels, records, strict=True):
+            row[: len(record.labels)] = record.labels
         batch = {"token_labels": labels}
-        if self.predicates is not None:
-            batch["predicate"] = np.asarray([self.predicates[i] for i in indices], np.int32)
-        return inputs, batch
+        if self.asks:
+            batch["predicate"] = np.asarray([record.predicate for record in records], np.int32)
+        return batch
 
 
 def predicate_examples(
     sentences: Sequence[Sentence], schema: Schema, tokenizer: Tokenizer, max_length: int, overlap: int
-) -> Examples:
+) -> PredicateExamples:
+    """The examples of `predicate_records`, in memory."""
+    report = ExampleReport()
+    packed = pack(predicate_records(sentences, schema, tokenizer, max_length, overlap, report))
+    return PredicateExamples(packed, report, len(schema))
+
+
+def predicate_records(
+    sentences: Sequence[Sentence],
+    schema: Schema,
+    tokenizer: Tokenizer,
+    max_length: int,
+    overlap: int,
+    report: ExampleReport,
+) -> Iterator[Record]:
     """Multi-label examples: a window states the predicates of the triples whose mentions it holds.
 
     A triple that no window can be blamed for, because a mention is not found or its mentions share no window, counts
-    for the sentence's first window.
+    for the sentence's first window. `report` takes the account.
     """
     vocabulary = tokenizer.vocabulary
-    report = ExampleReport()
-    examples = Examples([], [], report=report)
     for text in aligned_texts(sentences, tokenizer, text_capacity(max_length, "classification"), overlap, report):
-        labels = [np.zeros(len(schema), np.int32) for _ in text.windows]
+        stated: list[set[int]] = [set() for _ in text.windows]
         for triple in text.sentence.triples:
             found = token_places(text, triple)
             homes = [n for n, window in enumerate(text.windows) if found.held(*window)]
@@ -92,12 +158,11 @@ def predicate_examples(
             else:
                 count_missing(found, report)
             for n in homes or [0]:
-                labels[n][schema.index(triple.predicate)] = 1
-        for (first, last), label in zip(text.windows, labels, strict=True):
-            examples.rows.append(classification_row(text.ids[first:last], vocabulary.cls_id, vocabulary.sep_id))
-            examples.labels.append(label)
-    report.examples = len(examples)
-    return examples
+                stated[n].add(schema.index(triple.predicate))
+        for (first, last), predicates in zip(text.windows, stated, strict=True):
+            report.examples += 1
+            row = classification_row(text.ids[first:last], vocabulary.cls_id, vocabulary.sep_id)
+            yield Record(row, np.asarray(sorted(predicates), np.int32))
 
 
 def labeling_examples(
@@ -108,15 +173,35 @@ def labeling_examples(
     max_length: int,
     overlap: int,
     form: str = "native",
-) -> Examples:
+) -> LabelingExamples:
+    """The examples of `labeling_records`, in memory."""
+    report = ExampleReport()
+    packed = pack(labeling_records(sentences, schema, tokenizer, predicate_ids, max_length, overlap, form, report))
+    return labeling_view(packed, report, form)
+
+
+def labeling_view(packed: Packed, report: ExampleReport, form: str) -> LabelingExamples:
+    """Records of `labeling_records` of a form as examples."""
+    return LabelingExamples(packed, report, 0 if form == "legacy" else IGNORED_LABEL, form == "legacy")
+
+
+def labeling_records(
+    sentences: Sequence[Sentence],
+    schema: Schema,
+    tokenizer: Tokenizer,
+    predicate_ids: Sequence[int],
+    max_length: int,
+    overlap: int,
+    form: str,
+    report: ExampleReport,
+) -> Iterator[Record]:
     """Token labelling examples: one for each window and each predicate of a triple that it holds.
 
-    A triple that fits no free place of its window falls to another occurrence of its mentions.
+    A triple that fits no free place of its window falls to another occurrence of its mentions. `report` takes the
+    account.
     """
     vocabulary = tokenizer.vocabulary
-    report = ExampleReport()
     legacy = form == "legacy"
-    examples = Examples([], [], 0 if legacy else IGNORED_LABEL, [] if legacy else None, report)
     for text in aligned_texts(sentences, tokenizer, text_capacity(max_length, form), overlap, report):
         found = [token_places(text, triple) for triple in text.sentence.triples]
         by_predicate: dict[int, list[int]] = {}
@@ -130,12 +215,9 @@ def labeling_examples(
                     continue
                 ids = text.ids[slice(*window)]
                 row = labeling_row(ids, predicate_ids[index], vocabulary.cls_id, vocabulary.sep_id, form, max_length)
-                examples.rows.append(row)
-                examples.labels.append(
-                    _legacy_labels(bio, row, ids, vocabulary) if legacy else _native_labels(bio, row)
-                )
-                if examples.predicates is not None:
-                    examples.predicates.append(index)
+                report.examples += 1
+                labels = _legacy_labels(bio, row, ids, vocabulary) if legacy else _native_labels(bio, row)
+                yield Record(row, labels, index)
         report.labelled += len(labelled)
         report.inside_token += sum(labelled.values())
         for n, places_of in enumerate(found):
@@ -145,8 +227,6 @@ def labeling_examples(
                 report.collided += 1
             else:
                 count_missing(places_of, report)
-    report.examples = len(examples)
-    return examples
 
 
 def _label(window: tuple[int, int], found: dict[int, Places], labelled: dict[int, bool]) -> np.ndarray | None:

@@ -39,8 +39,9 @@ def epoch_order(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> 
         order = np.resize(order, batch_size)
     order = order[: len(order) // batch_size * batch_size]
     pool = _POOL_BATCHES * batch_size
-    pools = [order[i : i + pool] for i in range(0, len(order), pool)]
-    order = np.concatenate([p[np.argsort(lengths[p], kind="stable")] for p in pools])
+    for i in range(0, len(order), pool):
+        part = order[i : i + pool]
+        part[:] = part[np.argsort(lengths[part], kind="stable")]
     batches = order.reshape(-1, batch_size)
     return batches[random.permutation(len(batches))]
 
@@ -75,7 +76,7 @@ def training_dataset(
     lengths = examples.lengths
     per_epoch = steps_per_epoch(len(examples), batch_size)
 
-    @lru_cache(maxsize=2)
+    @lru_cache(maxsize=1)
     def order(epoch: int) -> np.ndarray:
         return epoch_order(lengths, batch_size, seed, epoch)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from kerasbert.models.inputs import classification_row, pad, text_capacity
+from kerasbert.models.inputs import classification_row, text_capacity
 from kerasbert.schema import Schema, Sentence, Span
 from kerasbert.text.tokenizer import Tokenizer
 from kerasbert.training.alignment import ExampleReport, aligned_texts, count_missing, is_inside, token_places
 from kerasbert.training.examples import Examples
+from kerasbert.training.store import Record, pack
 
 COLUMNS = 5
 _NOWHERE = (-1, -1, -1, -1)
@@ -22,30 +22,41 @@ _NOWHERE = (-1, -1, -1, -1)
 class JointExamples(Examples):
     """Examples whose labels are int32 [triples, 5] as `JointExtractor` reads them, padded with rows of -1."""
 
-    def batch(
-        self, indices: Sequence[int] | np.ndarray, multiple_of: int = 1, length: int | None = None
-    ) -> tuple[dict[str, np.ndarray], Any]:
-        inputs = pad([self.rows[i] for i in indices], multiple_of, length)
-        chosen = [self.labels[i] for i in indices]
+    def labels_of(self, record: Record) -> np.ndarray:
+        return record.labels.reshape(-1, COLUMNS)
+
+    def collate(self, records: Sequence[Record], width: int) -> np.ndarray:
+        chosen = [self.labels_of(record) for record in records]
         labels = np.full((len(chosen), max((len(rows) for rows in chosen), default=0), COLUMNS), -1, np.int32)
         for row, triples in zip(labels, chosen, strict=True):
             row[: len(triples)] = triples
-        return inputs, labels
+        return labels
 
 
 def joint_examples(
     sentences: Sequence[Sentence], schema: Schema, tokenizer: Tokenizer, max_length: int, overlap: int
 ) -> JointExamples:
+    """The examples of `joint_records`, in memory."""
+    report = ExampleReport()
+    return JointExamples(pack(joint_records(sentences, schema, tokenizer, max_length, overlap, report)), report)
+
+
+def joint_records(
+    sentences: Sequence[Sentence],
+    schema: Schema,
+    tokenizer: Tokenizer,
+    max_length: int,
+    overlap: int,
+    report: ExampleReport,
+) -> Iterator[Record]:
     """One example a window, with every triple whose mentions it holds; windows without any are examples too.
 
     Where a mention stands several times in a window and its annotation has no offsets, one pair of places is labelled:
     the first subject with the first object that does not overlap it. A mention that begins or ends inside a token takes
     the whole token. A triple that no window holds, because a mention is not found or its mentions share no window,
-    still says that the sentence's first window states its predicate.
+    still says that the sentence's first window states its predicate. `report` takes the account.
     """
     vocabulary = tokenizer.vocabulary
-    report = ExampleReport()
-    examples = JointExamples([], [], report=report)
     for text in aligned_texts(sentences, tokenizer, text_capacity(max_length, "classification"), overlap, report):
         # Keys of a dictionary: a triple that is annotated twice is one.
         found: list[dict[tuple[int, ...], None]] = [{} for _ in text.windows]
@@ -64,10 +75,9 @@ def joint_examples(
                 count_missing(places, report)
                 found[0][(predicate, *_NOWHERE)] = None
         for (first, last), triples in zip(text.windows, found, strict=True):
-            examples.rows.append(classification_row(text.ids[first:last], vocabulary.cls_id, vocabulary.sep_id))
-            examples.labels.append(np.asarray(list(triples), np.int32).reshape(-1, COLUMNS))
-    report.examples = len(examples)
-    return examples
+            report.examples += 1
+            row = classification_row(text.ids[first:last], vocabulary.cls_id, vocabulary.sep_id)
+            yield Record(row, np.asarray(list(triples), np.int32).reshape(-1))
 
 
 def _tokens(span: Span, first: int) -> tuple[int, int]:

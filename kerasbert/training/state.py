@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kerasbert.checksums import noted, require_unchanged
 from kerasbert.errors import InputError
 from kerasbert.files import describe_os_error
 from kerasbert.keras import keras, tf
@@ -173,6 +174,7 @@ class TrainingState(keras.callbacks.Callback):
         if not step:
             return
         path = self._directory / f"best-{step}"
+        require_unchanged(path)
         try:
             reader = tf.train.Checkpoint(weights=self._trained.named_weights())
             reader.read(str(path)).assert_existing_objects_matched()
@@ -229,7 +231,8 @@ class TrainingState(keras.callbacks.Callback):
             self._best_step.assign(self.step)
             if self._around.chief:
                 weights = tf.train.Checkpoint(weights=self._trained.named_weights())
-                self._guard(lambda: weights.write(str(self._directory / f"best-{self.step}")))
+                best = self._directory / f"best-{self.step}"
+                self._guard(lambda: noted(best, lambda: weights.write(str(best))))
         self._restore_metrics()
         self._save(announce=False)
         if self._around.chief:
@@ -277,7 +280,7 @@ class TrainingState(keras.callbacks.Callback):
         self._files.sweep()
         kept = f"best-{int(self._best_step.numpy())}"
         remove(p for p in self._directory.glob("best-*") if stem(p) != kept)
-        remove(self._directory.glob(".history.csv.*.tmp"))
+        remove([*self._directory.glob(".best-*.tmp"), *self._directory.glob(".history.csv.*.tmp")])
 
 
 def random_generators(model: ExtractionModel) -> list[tf.random.Generator]:

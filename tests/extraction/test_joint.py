@@ -20,6 +20,7 @@ from kerasbert.extraction.load import load_model
 from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.schema import Schema, Sentence, Span, Triple
 from kerasbert.text.vocabulary import Vocabulary
+from kerasbert.training.store import Record, pack
 from tests import tiny
 from tests.extraction.joint_oracle import YES, oracle
 
@@ -88,7 +89,9 @@ def test_a_mention_that_a_window_cuts_is_left_to_the_next() -> None:
     whole = Triple("海国", "首都", "石桥镇")
     pipeline, examples = oracle([Sentence(text, (whole,))], max_length=14, overlap=6)
     assert len(examples) == 3
-    examples.labels[0] = np.asarray([[tiny.SCHEMA.index("首都"), 10, 11, 12, 12]], np.int32)
+    packed = examples.packed
+    seen = Record(packed[0].row, np.asarray([tiny.SCHEMA.index("首都"), 10, 11, 12, 12], np.int32))
+    examples.packed = pack([seen, packed[1], packed[2]])
     (found,) = pipeline.extract([text])
     assert places(found) == [("首都", Span(9, 11), Span(11, 14))]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from kerasbert.keras import tf
 from kerasbert.models.inputs import Row
 from kerasbert.text.tokenizer import Tokenizer
 from kerasbert.text.vocabulary import Vocabulary
-from kerasbert.training.examples import Examples, labeling_examples, predicate_examples
+from kerasbert.training.alignment import ExampleReport
+from kerasbert.training.examples import Examples, LabelingExamples, labeling_examples, predicate_examples
 from kerasbert.training.input import (
     epoch_order,
     evaluation_batches,
@@ -27,6 +28,7 @@ from kerasbert.training.input import (
     steps_per_epoch,
     training_dataset,
 )
+from kerasbert.training.store import Record, pack
 
 SEED = 11
 
@@ -45,9 +47,16 @@ def numbered(count: int, form: str = "predicate") -> Examples:
     """Examples of lengths 3 to 9 whose number stands in every place of the input and of the labels."""
     rows = [Row(np.full(3 + k * 5 % 7, k + 1, np.int32), 2) for k in range(count)]
     if form == "predicate":
-        return Examples(rows, [np.full(4, k + 1, np.int32) for k in range(count)])
-    labels = [np.full(len(row.ids), k + 1, np.int32) for k, row in enumerate(rows)]
-    return Examples(rows, labels, 0, [k + 1 for k in range(count)])
+        return Numbered(pack(Record(row, row.ids[:1]) for row in rows), ExampleReport())
+    packed = pack(Record(row, row.ids, k + 1) for k, row in enumerate(rows))
+    return LabelingExamples(packed, ExampleReport(), 0, True)
+
+
+class Numbered(Examples):
+    """Examples with their number as only label."""
+
+    def collate(self, records: Sequence[Record], width: int) -> np.ndarray:
+        return np.asarray([record.labels for record in records], np.int32).reshape(-1, 1)
 
 
 def numbers(batch: Any) -> list[int]:

@@ -203,6 +203,9 @@ def test_leftovers_of_kills_are_swept(copied: Path) -> None:
         copied / "checkpoints" / "ckpt-12_temp" / "part-00000-of-00001.data-00000-of-00001",
         copied / "checkpoints" / "ckpt-3.index",
         copied / "checkpoints" / "ckpt-3.data-00000-of-00001",
+        copied / "checkpoints" / "ckpt-3.sha256",
+        copied / "checkpoints" / ".ckpt-3.sha256.abc.tmp",
+        copied / ".best-1.sha256.abc.tmp",
         copied / "checkpoints" / "checkpoint.tmp0123",
         copied / "best-1.index",
         copied / "best-1_temp" / "part-00000-of-00001.data-00000-of-00001",
@@ -222,6 +225,12 @@ def flip(path: Path, place: float) -> None:
     path.write_bytes(bytes(data))
 
 
+def without_note(path: Path) -> None:
+    """Damages a file of a state whose digests were not noted before a kill."""
+    flip(path, 0.5)
+    path.with_name(path.name.removesuffix(DATA) + ".sha256").unlink()
+
+
 def latest(directory: Path, ending: str) -> Path:
     return directory / "checkpoints" / f"ckpt-{TOTAL}{ending}"
 
@@ -230,19 +239,28 @@ DATA = ".data-00000-of-00001"
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "words"),
     [
-        lambda d: flip(latest(d, DATA), 0.5),
-        lambda d: latest(d, ".index").write_bytes(b""),
-        lambda d: (latest(d, DATA).unlink(), (d / "checkpoints" / "checkpoint").write_bytes(b"\xff\x00garbage")),
+        (lambda d: flip(latest(d, DATA), 0.5), DATA + ": has changed"),
+        (lambda d: without_note(latest(d, DATA)), "holds a state that this training cannot go on from"),
+        (lambda d: flip(latest(d, ".sha256"), 0.0), ".sha256: is no list of SHA-256 digests"),
+        (lambda d: latest(d, ".index").write_bytes(b""), ".index: has changed"),
+        (
+            lambda d: (latest(d, DATA).unlink(), (d / "checkpoints" / "checkpoint").write_bytes(b"\xff\x00garbage")),
+            DATA + ": is missing",
+        ),
     ],
 )
 def test_a_damaged_state_gives_way_to_the_one_before(
-    trained: tuple[Path, Outcome], copied: Path, damage: Callable[[Path], object], caplog: pytest.LogCaptureFixture
+    trained: tuple[Path, Outcome],
+    copied: Path,
+    damage: Callable[[Path], object],
+    words: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     damage(copied)
     outcome = again(copied)
-    assert f"ckpt-{TOTAL}: holds a state that this training cannot go on from" in caplog.text
+    assert f"ckpt-{TOTAL}" in caplog.text and words in caplog.text and "going on from" in caplog.text
     assert outcome.resumed_at == TOTAL - 1 and outcome.history == trained[1].history
     same_weights(outcome, trained[1])
     assert states(copied) == states(trained[0])
@@ -251,12 +269,14 @@ def test_a_damaged_state_gives_way_to_the_one_before(
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda d: [flip(path, 0.5) for path in d.glob("checkpoints/*" + DATA)], "cannot go on from"),
+        (lambda d: [flip(path, 0.5) for path in d.glob("checkpoints/*" + DATA)], DATA + ": has changed"),
+        (lambda d: [without_note(path) for path in d.glob("checkpoints/*" + DATA)], "cannot go on from"),
         (lambda d: [path.unlink() for path in d.glob("checkpoints/*.index")], "names no state that is there"),
         (lambda d: (d / "history.csv").write_bytes(b"epoch,step\n1,x\n"), "no history"),
         (lambda d: (d / "history.csv").write_bytes(b"a,b\n1,2\n"), "no history"),
         (lambda d: (d / "history.csv").write_bytes(b"\xff\xfe\x00"), "no history"),
-        (lambda d: [flip(path, 0.5) for path in d.glob("best-*" + DATA)], "weights of the best epoch"),
+        (lambda d: [flip(path, 0.5) for path in d.glob("best-*" + DATA)], DATA + ": has changed"),
+        (lambda d: [without_note(path) for path in d.glob("best-*" + DATA)], "weights of the best epoch"),
         (lambda d: [path.unlink() for path in d.glob("best-*")], "weights of the best epoch"),
     ],
 )
@@ -267,6 +287,13 @@ def test_damaged_states_are_refused(copied: Path, damage: Callable[[Path], objec
         again(copied)
     assert str(copied) in str(caught.value) and caught.value.hint
     assert files(copied) == before
+
+
+def test_a_kill_before_the_digests_are_noted_loses_nothing(copied: Path, trained: tuple[Path, Outcome]) -> None:
+    for note in copied.rglob("*.sha256"):
+        note.unlink()
+    outcome = again(copied)
+    assert outcome.resumed_at == TOTAL and outcome.history == trained[1].history
 
 
 def test_a_state_of_another_model_is_refused(copied: Path) -> None:
@@ -391,7 +418,7 @@ def test_fewer_examples_than_a_batch(tmp_path: Path) -> None:
 
 def test_nothing_to_train_on(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no training example"):
-        train(tmp_path / "out", train_set=Examples([], []))
+        train(tmp_path / "out", train_set=examples([]))
 
 
 def test_a_stage_does_not_depend_on_what_was_trained_before(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What a directory holds, whether it is whole, and what can be done with it."""

@@ -1,0 +1,54 @@
+"""Exported models and corpora."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kerasbert.corpus.reader import read_corpus
+from kerasbert.corpus.rejects import Rejects
+from kerasbert.doctor.finding import Finding, command
+from kerasbert.errors import KerasbertError
+from kerasbert.keras import tf
+from kerasbert.tensors import first_line
+
+_CORPUS_NAMES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
+
+
+def diagnose_export(directory: Path) -> Finding | None:
+    """A SavedModel, loaded whole; None where there is none."""
+    if not (directory / "saved_model.pb").is_file():
+        return None
+    # The operations of the tokenizer have to be known before a graph that holds them is.
+    import kerasbert.text.tokenizer  # noqa: F401
+
+    kind = "SavedModel export"
+    try:
+        signatures = sorted(tf.saved_model.load(str(directory)).signatures)
+    # A damaged graph is an error of whatever part of TensorFlow meets it first.
+    except Exception as error:
+        return Finding(kind, directory, "it cannot be loaded", (f"{directory}: {first_line(error)}",))
+    return Finding(kind, directory, f"it loads; signatures: {', '.join(signatures) or 'none'}")
+
+
+def diagnose_corpora(place: Path) -> list[Finding]:
+    """The corpora in a directory, or the one that a file is."""
+    files = [place] if place.is_file() else sorted(place.iterdir())
+    found = (_corpus(path) for path in files if path.is_file() and path.name.lower().endswith(_CORPUS_NAMES))
+    return [finding for finding in found if finding is not None]
+
+
+def _corpus(path: Path) -> Finding | None:
+    """None for a file without a single sentence: some other JSON."""
+    account = Rejects()
+    triples, problem = 0, None
+    try:
+        for sentence in read_corpus(path, rejects=account):
+            triples += len(sentence.triples)
+    except KerasbertError as error:
+        problem = str(error)
+    if not account.used:
+        return None
+    notes = (account.summary(),) if account.items else ()
+    summary = f"{account.used} sentences, {triples} triples"
+    problems = (problem,) if problem is not None else ()
+    return Finding("corpus", path, summary, problems, notes, (command("kerasbert", "check", path),))

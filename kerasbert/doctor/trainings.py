@@ -1,0 +1,162 @@
+"""Output directories of trainings: their stages, their saved states, and what goes on from them."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kerasbert.bundle import MANIFEST
+from kerasbert.checksums import checkpoint_problems, has_note
+from kerasbert.doctor.finding import Finding, command
+from kerasbert.errors import KerasbertError
+from kerasbert.files import read_json
+from kerasbert.keras import tf
+from kerasbert.recipes import PIPELINE, STAGES
+from kerasbert.tensors import first_line
+from kerasbert.training.config import TrainingConfig, config_from_dict
+from kerasbert.training.input import steps_per_epoch
+from kerasbert.training.store import store_problems
+
+_UNREADABLE = (tf.errors.OpError, RuntimeError, IndexError, ValueError)
+_CHECKPOINT_FILE = re.compile(r"\.(index|data-\d{5}-of-\d{5}|sha256)$")
+
+
+def diagnose_training(directory: Path) -> Finding | None:
+    """What the output directory of a training holds; None where it is none."""
+    record = directory / "config.yaml"
+    if not record.is_file():
+        return None
+    try:
+        values = yaml.safe_load(record.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        if not any((directory / stage).is_dir() for stage in STAGES):
+            return None
+        return Finding("training", directory, "its settings cannot be read", (f"{record}: {first_line(error)}",))
+    if not isinstance(values, dict) or not {"data", "model", "runtime"} <= values.keys():
+        return None
+    problems: list[str] = []
+    notes = [f"{left} was left by a write that was killed; the next start removes it" for left in _orphans(directory)]
+    config: TrainingConfig | None = None
+    try:
+        config = config_from_dict(values, record)
+    except KerasbertError as error:
+        problems.append(str(error))
+    stages = [stage for stage in STAGES if (directory / stage).is_dir()]
+    lines = []
+    for stage in stages:
+        line, found = _stage(directory / stage, config)
+        lines.append(f"{stage}: {line}")
+        problems += found
+    if _is_running(record):
+        notes.append("a process is training there now")
+    if config is not None:
+        sources = {"data.train": config.data.train, "data.dev": config.data.dev, "data.schema": config.data.schema}
+        notes += [f"{key}: {path} is not there; to go on, it has to be" for key, path in sources.items() if _gone(path)]
+    if not (directory / "bundle" / MANIFEST).is_file():
+        notes.append("no bundle yet: the training has not come to its end")
+    summary = "; ".join(lines) or "nothing trained yet"
+    return Finding("training", directory, summary, tuple(problems), tuple(notes), _commands(directory, stages))
+
+
+def _stage(folder: Path, config: TrainingConfig | None) -> tuple[str, list[str]]:
+    """How far a stage has come, and what is wrong with its states, best weights and examples."""
+    problems: list[str] = []
+    last: int | None = None
+    checkpoints = folder / "checkpoints"
+    if (checkpoints / "checkpoint").exists():
+        prefixes = _states(checkpoints)
+        if prefixes is None:
+            problems.append(f"{checkpoints / 'checkpoint'}: names no state")
+        for prefix in prefixes or ():
+            problems += _checkpoint(prefix)
+        if prefixes:
+            last = int(prefixes[-1].name.rpartition("-")[2])
+    for prefix in sorted({path.with_suffix("") for path in folder.glob("best-*.index")}):
+        problems += _checkpoint(prefix)
+    for store in sorted(folder.glob("examples/*")):
+        problems += [f"{problem}; remove {store}, and they are made anew" for problem in store_problems(store) or ()]
+    if last is None:
+        return "no state saved yet", problems
+    total = _total(folder, config)
+    return f"step {last}" + (f" of {total}" if total else "") + (", trained" if total == last else ""), problems
+
+
+def _states(folder: Path) -> list[Path] | None:
+    """Prefixes of the saved states, the last one at the end; None where the file that names them is damaged."""
+    try:
+        state = tf.train.get_checkpoint_state(str(folder))
+    except _UNREADABLE:
+        state = None
+    if state is None:
+        return None
+    names = [Path(name).name for name in (*state.all_model_checkpoint_paths, state.model_checkpoint_path)]
+    if any(re.fullmatch(r"ckpt-\d+", name) is None for name in names):
+        return None
+    return [folder / name for name in dict.fromkeys(names)]
+
+
+def _checkpoint(prefix: Path) -> list[str]:
+    """What is wrong with a checkpoint: by its digests, or without them by TensorFlow's own checks of every tensor."""
+    if has_note(prefix):
+        return [str(problem) for problem in checkpoint_problems(prefix)]
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except _UNREADABLE as error:
+        return [f"{prefix}: cannot be read: {first_line(error)}"]
+    return []
+
+
+def _total(folder: Path, config: TrainingConfig | None) -> int | None:
+    """Steps of the whole training of a stage, where its account of examples tells."""
+    if config is None:
+        return None
+    try:
+        account: Any = read_json(folder / "examples.json", "an account of examples")
+        examples = int(account["train"]["examples"])
+    except (KerasbertError, KeyError, TypeError, ValueError):
+        return None
+    settings = getattr(config, folder.name)
+    return max(1, int(steps_per_epoch(examples, settings.batch_size) * settings.epochs))
+
+
+def _orphans(directory: Path) -> Iterator[Path]:
+    """What killed writes left, of which nothing is read any more."""
+    yield from sorted(path for level in ("", "*/", "*/examples/*/") for path in directory.glob(f"{level}.*.tmp"))
+    for folder in sorted(directory.glob("*/checkpoints")):
+        named = {prefix.name for prefix in _states(folder) or ()}
+        for path in sorted(folder.iterdir()):
+            prefix = _CHECKPOINT_FILE.sub("", path.name)
+            temporary = path.name.startswith(("checkpoint.tmp", ".")) or path.name.endswith("_temp")
+            if temporary or (named and prefix.startswith("ckpt-") and prefix not in named):
+                yield path
+
+
+def _is_running(record: Path) -> bool:
+    with record.open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            # A file system without locks.
+            return False
+    return False
+
+
+def _gone(path: str) -> bool:
+    return bool(path) and not Path(path).exists()
+
+
+def _commands(directory: Path, stages: list[str]) -> tuple[str, ...]:
+    recipes = [stage for stage in stages if stage not in PIPELINE]
+    pipeline = [stage for stage in stages if stage in PIPELINE]
+    recipes += ["pipeline"] if len(pipeline) == len(PIPELINE) else pipeline
+    words = ("--config", directory / "config.yaml", "--output", directory)
+    return tuple(command("kerasbert", "train", recipe, *words) for recipe in recipes or ["joint"])

@@ -1,0 +1,128 @@
+"""Materials of a training: made once, taken from the store by every later start, and never those of other files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from kerasbert.corpus import scan
+from kerasbert.corpus.reader import load_corpus, write_corpus
+from kerasbert.training import materials as module
+from kerasbert.training import store
+from kerasbert.training.config import TrainingConfig
+from kerasbert.training.examples import Examples, labeling_examples, predicate_examples
+from kerasbert.training.joint_examples import joint_examples
+from kerasbert.training.materials import Materials, read_materials, stage_examples
+from kerasbert.training.resolve import resolve
+from tests import tiny
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "PART", 5)
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> tiny.Material:
+    return tiny.write_material(tmp_path_factory.mktemp("material"))
+
+
+def read(config: TrainingConfig, output: Path | None) -> Materials:
+    if output is not None:
+        output.mkdir(exist_ok=True)
+    return read_materials(resolve(config), output, lambda line: None)
+
+
+def examples(stage: str, config: TrainingConfig, output: Path, split: str = "train") -> Examples | None:
+    return stage_examples(stage, split, read(config, output), config, output / stage / split)
+
+
+def same(one: Examples, other: Examples) -> bool:
+    return one.report == other.report and all(
+        np.array_equal(a.row.ids, b.row.ids) and a.row[1:] == b.row[1:] and np.array_equal(a.labels, b.labels)
+        for a, b in zip(one.packed, other.packed, strict=True)
+    )
+
+
+def test_parts_give_what_the_whole_gives(material: tiny.Material, tmp_path: Path) -> None:
+    config = material.config(data={"max_length": 12, "overlap": 4})
+    sentences = load_corpus(material.train)
+    at_once = tiny.SCHEMA, tiny.tokenizer()
+    ids = read(config, None).predicate_ids
+    found = {stage: examples(stage, config, tmp_path) for stage in ("predicate", "labeling", "joint")}
+    assert all(found.values())
+    assert same(found["predicate"], predicate_examples(sentences, *at_once, 12, 4))  # type: ignore[arg-type]
+    assert same(found["labeling"], labeling_examples(sentences, *at_once, ids, 12, 4))  # type: ignore[arg-type]
+    aside = read(config, None).kept_aside
+    shown = [sentence for n, sentence in enumerate(sentences) if n not in aside]
+    assert len(aside) == 4
+    assert same(found["joint"], joint_examples(shown, *at_once, 12, 4))  # type: ignore[arg-type]
+    tuning = read(config, None).tuning()
+    assert tuning == [sentence for n, sentence in enumerate(sentences) if n in aside]
+
+
+def test_a_later_start_reads_no_sentence_and_tokenizes_none(material: tiny.Material, tmp_path: Path) -> None:
+    config = material.config()
+    first = {split: examples("joint", config, tmp_path, split) for split in ("train", "dev")}
+    refuse = AssertionError("made again")
+    with (
+        mock.patch.object(scan, "stream_corpus", side_effect=refuse),
+        mock.patch.object(scan, "read_corpus", side_effect=refuse),
+        mock.patch.object(module, "_records", side_effect=refuse),
+    ):
+        for split, made in first.items():
+            again = examples("joint", config, tmp_path, split)
+            assert made is not None and again is not None and again.packed.digest == made.packed.digest
+
+
+def lengthen(material: tiny.Material) -> None:
+    write_corpus(material.train, tiny.sentences(30))
+
+
+def nothing(material: tiny.Material) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("stage", "sections", "change"),
+    [
+        ("predicate", {"data": {"max_length": 10}}, nothing),
+        ("predicate", {"data": {"overlap": 2}}, nothing),
+        ("predicate", {"model": {"lower_case": False}}, nothing),
+        ("labeling", {"labeling": {"form": "legacy"}}, nothing),
+        ("joint", {"joint": {"tuning": 0.4}}, nothing),
+        ("joint", {"runtime": {"seed": 1}}, nothing),
+        ("predicate", {}, lengthen),
+    ],
+)
+def test_whatever_examples_depend_on_makes_others(
+    tmp_path: Path, stage: str, sections: dict[str, Any], change: Callable[[tiny.Material], None]
+) -> None:
+    material = tiny.write_material(tmp_path / "material")
+    config = material.config(data={"max_length": 12, "overlap": 4})
+    before = examples(stage, config, tmp_path / "out")
+    change(material)
+    merged = {"data": {"max_length": 12, "overlap": 4}, **sections}
+    merged["data"] = {"max_length": 12, "overlap": 4, **sections.get("data", {})}
+    changed = material.config(**merged)
+    after = examples(stage, changed, tmp_path / "out")
+    fresh = examples(stage, changed, tmp_path / "fresh")
+    assert before is not None and after is not None and fresh is not None
+    assert after.packed.digest == fresh.packed.digest and same(after, fresh)
+
+
+def test_what_examples_do_not_depend_on_changes_nothing(material: tiny.Material, tmp_path: Path) -> None:
+    config = material.config()
+    examples("predicate", config, tmp_path)
+    for changed in (
+        material.config(predicate={"epochs": 7, "learning_rate": 1e-5}, runtime={"checkpoint_steps": 3}),
+        dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, warmup=0.5)),
+    ):
+        with mock.patch.object(module, "_records", side_effect=AssertionError("made again")):
+            assert examples("predicate", changed, tmp_path) is not None
