@@ -50,5 +50,9 @@ class UsageError(KerasbertError):
     exit_code = 2
 
 
+class DivergedError(KerasbertError):
+    """A training whose loss is no longer a finite number."""
+
+
 class CheckpointError(InputError):
     """A checkpoint does not hold the variables that a model needs, by name and shape."""

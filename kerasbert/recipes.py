@@ -31,7 +31,7 @@ from kerasbert.models.task import ExtractionModel
 from kerasbert.schema import Schema, Sentence
 from kerasbert.text.tokenizer import Tokenizer
 from kerasbert.text.vocabulary import Vocabulary
-from kerasbert.training.config import LabelingConfig, TrainingConfig
+from kerasbert.training.config import TrainingConfig
 from kerasbert.training.examples import Examples, labeling_examples, predicate_examples
 from kerasbert.training.joint_examples import joint_examples
 from kerasbert.training.loop import Outcome, train_model
@@ -49,8 +49,6 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "pipeline": PIPELINE,
 }
 """The stages that each `kerasbert train` recipe trains."""
-
-DEFAULT_THRESHOLD = 0.5
 
 # Thresholds and a calibration of seven numbers gain nothing from more sentences; training does.
 _MOST_TUNING = 1000
@@ -76,7 +74,18 @@ class TrainingResult:
 
 
 @dataclass(frozen=True)
-class _Materials:
+class Materials:
+    """What a training reads before it begins.
+
+    Attributes:
+      schema: the predicates in the order of the output units.
+      vocabulary: with a token for each predicate, their ids in `predicate_ids`.
+      tokenizer: of the vocabulary.
+      encoder: its shape, wide enough for the vocabulary.
+      train, dev: annotated sentences; `dev` may be empty.
+      tuning: a part of `train` that the joint model is not shown.
+    """
+
     schema: Schema
     vocabulary: Vocabulary
     tokenizer: Tokenizer
@@ -85,7 +94,6 @@ class _Materials:
     train: list[Sentence]
     dev: list[Sentence]
     tuning: list[Sentence]
-    """A part of `train` that the joint model is not shown."""
 
 
 def train(
@@ -130,21 +138,16 @@ def _train(
     initialize: Initializer,
     announce: Callable[[str], None],
 ) -> TrainingResult:
-    materials = _prepare(config, directory if chief else None, announce)
+    materials = prepare(config, directory if chief else None, announce)
 
-    def start(model: ExtractionModel, stage: str) -> str:
-        if is_bundle(config.model.init):
-            return start_from_bundle(model, stage, config.model.init, materials.schema, materials.vocabulary)
-        return initialize(model, Path(config.model.init))
+    def start(model: ExtractionModel, stage: str) -> None:
+        announce(start_model(model, stage, materials, config, initialize))
 
     earlier = _earlier(recipe, directory, materials)
     outcomes: dict[str, Outcome] = {}
     for stage in RECIPES[recipe]:
         settings = getattr(config, stage)
-        kept_aside = {id(sentence) for sentence in materials.tuning} if stage == "joint" else set()
-        shown = [sentence for sentence in materials.train if id(sentence) not in kept_aside]
-        train_set = _examples(stage, materials, shown, config)
-        dev_set = _examples(stage, materials, materials.dev, config) if materials.dev else None
+        train_set, dev_set = stage_sets(stage, materials, config)
         if chief:
             sets = {"train": train_set, "dev": dev_set}
             accounts = {name: examples.report.to_dict() for name, examples in sets.items() if examples is not None}
@@ -154,8 +157,8 @@ def _train(
             f"{strategy.num_replicas_in_sync} x {config.runtime.precision}"
         )
         outcomes[stage] = train_model(
-            build=lambda stage=stage: _build(stage, materials, config),  # type: ignore[misc]
-            initialize=lambda model, stage=stage: announce(start(model, stage)),  # type: ignore[misc]
+            build=lambda stage=stage: build_model(stage, materials, config),  # type: ignore[misc]
+            initialize=lambda model, stage=stage: start(model, stage),  # type: ignore[misc]
             train=train_set,
             dev=dev_set,
             stage=settings,
@@ -177,8 +180,8 @@ def _train(
     return TrainingResult(directory, outcomes, dev)
 
 
-def _prepare(config: TrainingConfig, directory: Path | None, announce: Callable[[str], None]) -> _Materials:
-    """Reads everything; with a directory, what cannot be used is kept there."""
+def prepare(config: TrainingConfig, directory: Path | None, announce: Callable[[str], None]) -> Materials:
+    """Reads everything that a resolved configuration names; with a directory, what cannot be used is kept there."""
     schema = read_schema(config.data.schema) if config.data.schema else None
     train = _load("train", config.data.train, schema, directory)
     if schema is None:
@@ -206,12 +209,17 @@ def _prepare(config: TrainingConfig, directory: Path | None, announce: Callable[
             f"data.max_length is {config.data.max_length}, the encoder reads {encoder.max_positions} positions",
             hint=f"add data.max_length={encoder.max_positions} or less; longer texts become overlapping windows",
         )
+    if config.model.frozen_layers > encoder.num_layers:
+        raise UsageError(
+            f"model.frozen_layers is {config.model.frozen_layers}, the encoder has {encoder.num_layers} layers",
+            hint=f"add model.frozen_layers={encoder.num_layers} or less",
+        )
     tokenizer = Tokenizer(vocabulary, config.model.lower_case)
     extended, predicate_ids = vocabulary.with_predicate_tokens(len(schema))
     if len(extended) > encoder.vocab_size:
         encoder = dataclasses.replace(encoder, vocab_size=len(extended))
     tuning = _kept_aside(train, config)
-    return _Materials(schema, extended, tokenizer, predicate_ids, encoder, train, dev, tuning)
+    return Materials(schema, extended, tokenizer, predicate_ids, encoder, train, dev, tuning)
 
 
 def _kept_aside(train: list[Sentence], config: TrainingConfig) -> list[Sentence]:
@@ -235,7 +243,15 @@ def _load(name: str, path: str, schema: Schema | None, directory: Path | None) -
     return sentences
 
 
-def _examples(stage: str, materials: _Materials, sentences: list[Sentence], config: TrainingConfig) -> Examples:
+def stage_sets(stage: str, materials: Materials, config: TrainingConfig) -> tuple[Examples, Examples | None]:
+    """The examples of a stage to train on and, if there is a development set, to evaluate on."""
+    kept_aside = {id(sentence) for sentence in materials.tuning} if stage == "joint" else set()
+    shown = [sentence for sentence in materials.train if id(sentence) not in kept_aside]
+    dev = _examples(stage, materials, materials.dev, config) if materials.dev else None
+    return _examples(stage, materials, shown, config), dev
+
+
+def _examples(stage: str, materials: Materials, sentences: list[Sentence], config: TrainingConfig) -> Examples:
     data = config.data
     sentences = [_known(sentence, materials.schema) for sentence in sentences]
     if stage == "joint":
@@ -258,16 +274,31 @@ def _known(sentence: Sentence, schema: Schema) -> Sentence:
     return dataclasses.replace(sentence, triples=tuple(t for t in sentence.triples if t.predicate in schema))
 
 
-def _build(stage: str, materials: _Materials, config: TrainingConfig) -> ExtractionModel:
+def build_model(stage: str, materials: Materials, config: TrainingConfig) -> ExtractionModel:
+    """The untrained model of a stage."""
+    predicates, dropout = len(materials.schema), config.model.dropout
+    model: ExtractionModel
     if stage == "joint":
-        return JointExtractor(materials.encoder, len(materials.schema), dropout=config.model.dropout)
-    if stage == "predicate":
-        return PredicateClassifier(materials.encoder, len(materials.schema), dropout=config.model.dropout)
-    labeling: LabelingConfig = config.labeling
-    return SequenceLabeler(materials.encoder, len(materials.schema), form=labeling.form, dropout=config.model.dropout)
+        model = JointExtractor(materials.encoder, predicates, head_size=config.joint.head_size, dropout=dropout)
+    elif stage == "predicate":
+        threshold = config.predicate.threshold
+        model = PredicateClassifier(materials.encoder, predicates, dropout=dropout, threshold=threshold)
+    else:
+        model = SequenceLabeler(materials.encoder, predicates, form=config.labeling.form, dropout=dropout)
+    model.freeze(config.model.frozen_layers, words=stage != "labeling")
+    return model
 
 
-def _earlier(recipe: str, directory: Path, materials: _Materials) -> Bundle | None:
+def start_model(
+    model: ExtractionModel, stage: str, materials: Materials, config: TrainingConfig, initialize: Initializer
+) -> str:
+    """Sets a compiled model from the checkpoint or bundle that the configuration names, and says in a line what."""
+    if is_bundle(config.model.init):
+        return start_from_bundle(model, stage, config.model.init, materials.schema, materials.vocabulary)
+    return initialize(model, Path(config.model.init))
+
+
+def _earlier(recipe: str, directory: Path, materials: Materials) -> Bundle | None:
     """The bundle of an earlier call here, if it holds models that this recipe leaves alone; without the others."""
     target = directory / "bundle"
     others = [stage for stage in STAGES if stage not in RECIPES[recipe]]
@@ -287,7 +318,7 @@ def _earlier(recipe: str, directory: Path, materials: _Materials) -> Bundle | No
     return earlier
 
 
-def _assess(recipe: str, bundle: Bundle, materials: _Materials) -> EvaluationReport | None:
+def _assess(recipe: str, bundle: Bundle, materials: Materials) -> EvaluationReport | None:
     """Chooses what decoding needs and scores the model on the development set; both go into the bundle.
 
     Returns:
@@ -316,12 +347,12 @@ def _holds(target: Path, bundle: Bundle) -> bool:
 
 
 def _bundle(
-    materials: _Materials, earlier: Bundle | None, trained: dict[str, ExtractionModel], config: TrainingConfig
+    materials: Materials, earlier: Bundle | None, trained: dict[str, ExtractionModel], config: TrainingConfig
 ) -> Bundle:
     """The trained models with those of the earlier bundle that stay, and with what it says about them."""
     models = trained | (earlier.models if earlier is not None else {})
     settings: dict[str, Any] = {
-        "threshold": DEFAULT_THRESHOLD,
+        "threshold": config.predicate.threshold,
         "max_length": config.data.max_length,
         "overlap": config.data.overlap,
     }

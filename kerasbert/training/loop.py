@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasbert.errors import InputError, UsageError
+from kerasbert.errors import DivergedError, InputError, UsageError
 from kerasbert.keras import keras, tf
 from kerasbert.models.task import ExtractionModel
 from kerasbert.training.config import OptimizerConfig, RuntimeConfig, StageConfig
@@ -64,6 +64,7 @@ def train_model(
     Raises:
       InputError: there is nothing to train on, the directory cannot be written, or its state is damaged or belongs to
         other examples.
+      DivergedError: the loss became infinite or no number.
     """
     if not len(train):
         raise InputError(
@@ -114,7 +115,12 @@ def train_model(
             steps_per_epoch=steps,
             validation_data=validation,
             validation_steps=validation_steps,
-            callbacks=[state, *_tensorboard(directory, chief), _Progress(-(-total // per_epoch))],
+            callbacks=[
+                _Finite(step, directory),
+                state,
+                *_tensorboard(directory, chief),
+                _Progress(-(-total // per_epoch)),
+            ],
             verbose=0,
         )
         step += steps
@@ -160,6 +166,29 @@ def _require_agreement(start: int, strategy: tf.distribute.Strategy, directory: 
 
 def _tensorboard(directory: Path, chief: bool) -> list[keras.callbacks.Callback]:
     return [keras.callbacks.TensorBoard(str(directory / "logs"), write_graph=False)] if chief else []
+
+
+class _Finite(keras.callbacks.Callback):
+    """Ends a training whose loss is no number any more, before such a state is saved.
+
+    Args:
+      step: global steps done before this call of `fit`.
+      directory: of the training, for the message.
+    """
+
+    def __init__(self, step: int, directory: Path) -> None:
+        super().__init__()
+        self._step, self._directory = step, directory
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._step += 1
+        loss = (logs or {}).get("loss", 0.0)
+        if not np.isfinite(loss):
+            raise DivergedError(
+                f"the loss is {loss} at step {self._step}",
+                path=self._directory,
+                hint="lower the learning rate, or raise the warm-up, in a new output directory",
+            )
 
 
 class _Progress(keras.callbacks.ProgbarLogger):

@@ -22,12 +22,23 @@ def claimed(directory: Path, config: TrainingConfig) -> Iterator[None]:
       UsageError: it holds other files or a training of other settings, or another process is training there.
     """
     _claim(directory, config)
-    with (directory / "config.yaml").open("rb") as handle:
+    with locked(directory / "config.yaml", "training"):
+        yield
+
+
+@contextlib.contextmanager
+def locked(record: Path, doing: str) -> Iterator[None]:
+    """Holds the lock of a file that stands for its directory; it goes with the process.
+
+    Raises:
+      UsageError: another process is `doing` something there.
+    """
+    with record.open("rb") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(
-                "another process is training there", path=directory, hint="wait for it, or give another directory"
+                f"another process is {doing} there", path=record.parent, hint="wait for it, or give another directory"
             ) from error
         except OSError:
             # A file system without locks.
@@ -52,8 +63,10 @@ def _claim(directory: Path, config: TrainingConfig) -> None:
             hint="restore the file, or give a new output directory",
         ) from error
     if _is_configuration(earlier):
-        # A record from before a section existed was written with what are its defaults now.
-        changes = describe_changes(TrainingConfig().to_dict() | earlier, config.to_dict())
+        # A record from before a section or a key existed was written with what are its defaults now.
+        defaults = TrainingConfig().to_dict()
+        earlier |= {section: keys | earlier.get(section, {}) for section, keys in defaults.items()}
+        changes = describe_changes(earlier, config.to_dict())
         if not changes:
             return
         if any(directory.glob("*/checkpoints/checkpoint")) or (directory / "bundle").exists():
