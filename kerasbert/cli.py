@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kerasbert.cli_tune import register as register_tune
 from kerasbert.errors import InputError, KerasbertError, UsageError
 
 if TYPE_CHECKING:
@@ -270,6 +271,9 @@ def _resumable() -> Iterator[None]:
     except KeyboardInterrupt:
         _say("interrupted; the same command goes on where it stopped")
         raise typer.Exit(130) from None
+
+
+register_tune(app, _initialize, _say, _resumable)
 
 
 def main() -> None:

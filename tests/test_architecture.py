@@ -19,8 +19,8 @@ LAYERS = [
     {"bundle", "training", "evaluation"},
     {"extraction"},
     {"recipes", "rendering", "progress"},
-    {"demo"},
-    {"cli"},
+    {"demo", "tuning"},
+    {"cli", "cli_tune"},
 ]
 """The rooms of kerasbert, lowest first: a room imports from its own and from lower layers."""
 
