@@ -47,9 +47,17 @@ def test_upstream_still_refuses_models_of_keras_2(tmp_path: Path) -> None:
             model.compile(loss="mse")
             return model
 
-        tuner = untouched.RandomSearch(build, objective="loss", max_trials=1, directory=str(tmp_path))
-        with pytest.raises(untouched.errors.FatalTypeError, match="to return a valid Keras Model instance"):
+        def search(name: str) -> keras.Model:
+            objective = untouched.Objective("loss", "min")
+            tuner = untouched.RandomSearch(build, objective, 1, directory=str(tmp_path), project_name=name)
             tuner.search(np.zeros([2, 2]), np.zeros([2, 1]), verbose=0)
+            return tuner.get_best_models()[0]
+
+        with pytest.raises(untouched.errors.FatalTypeError, match="to return a valid Keras Model instance"):
+            search("refused")
+        # Imported before ours, it changes its mind just as well.
+        assert compat.import_keras_tuner() is untouched
+        assert isinstance(search("taken"), keras.Model)
 
 
 def test_other_versions_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,12 @@ from kerasbert.tuning.compat import keras_tuner
 from kerasbert.tuning.oracles import TUNERS, build_oracle
 
 TRIALS = 12
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of states are written here, and none has to survive the machine."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def oracle(tuner: str, folder: Path, seed: int = 4, trials: int = TRIALS, epochs: float = 3.0) -> Any:

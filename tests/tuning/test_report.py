@@ -73,7 +73,7 @@ def test_places_on_an_axis() -> None:
 
 def test_what_decides_the_scores_is_important() -> None:
     shares = importances(SPACE, results()[:-1])
-    assert list(shares)[0] == "model.dropout" and shares["model.dropout"] > 0.7
+    assert next(iter(shares)) == "model.dropout" and shares["model.dropout"] > 0.7
     assert sum(shares.values()) == pytest.approx(1) and "joint.epochs" not in shares
     bars = ElementTree.fromstring(importance_plot(shares)).findall(f"{SVG}rect")
     assert [float(bar.get("width") or 0) for bar in bars] == sorted(
