@@ -43,7 +43,8 @@ class _Durable:
         state = read_json(self._file, "the state of a search")
         self.trials = {item["trial_id"]: _TRIAL.from_state(item) for item in state.pop("trials")}
         self.set_state(state)  # type: ignore[attr-defined]
-        running = sorted(trial.trial_id for trial in self.ongoing_trials.values())
+        # keras-tuner saves the end of a trial before it takes the trial from those that are under way.
+        running = sorted(trial.trial_id for trial in self.ongoing_trials.values() if trial.status == _RUNNING)
         self._retry_queue += reversed(running)  # type: ignore[attr-defined]
         self.ongoing_trials: dict[str, Any] = {}
 

@@ -31,7 +31,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory, material: tiny.Material) -> 
     ]
     epochs = [trial["settings"]["predicate.epochs"] for trial in sorted(table["trials"], key=lambda t: t["trial"])]
     assert epochs == [1, 1, 1, 3, 3, 3, 1, 1, 1, 3, 3, 3]
-    assert table["trials"][0]["score"] > table["trials"][-1]["score"]
     return output
 
 
