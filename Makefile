@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# One process a core; the tests of a file share its fixtures, so they stay together.
+PARALLEL := --numprocesses auto --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: demo test test-slow lint bench clean
@@ -18,10 +20,10 @@ demo: $(INSTALLED)
 	$(BIN)/kerasbert demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest --run-slow
+	$(BIN)/python -m pytest $(PARALLEL) --run-slow
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.harness import environment
 from kerasbert.files import write_json
 
-NAMES = ("forward", "training", "prediction", "extraction", "joint", "conversion")
+NAMES = ("forward", "training", "prediction", "extraction", "joint", "joint_training", "conversion")
 
 
 def main() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import kerasbert.extraction.joint as joint_module
+from benchmarks import torch_peer
 from benchmarks.harness import SEED, base, corpus, encoder_gflop, gemm_task, in_turn, show, small
 from kerasbert.bundle import Bundle
 from kerasbert.extraction.batching import length_batches
@@ -32,37 +35,63 @@ _SETTINGS = {"threshold": 0.5, "max_length": 256, "overlap": 64}
 
 
 def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Times extraction from raw text, both kinds of model at 4x312 on the same sentences, then the joint one alone."""
+    """Times extraction from raw text, all kinds of model on the same sentences, then what the joint one's cost is."""
     sentences, schema, vocabulary = corpus(arguments)
-    extended, predicate_ids = vocabulary.with_predicate_tokens(max(len(schema), 1))
+    extended, _ = vocabulary.with_predicate_tokens(max(len(schema), 1))
     config = small(extended)
     chosen = [sentences[i] for i in np.random.default_rng(SEED).permutation(len(sentences))[:SENTENCES]]
     texts = [sentence.text for sentence in chosen]
-    keras.utils.set_random_seed(SEED)
-    stages = {"predicate": PredicateClassifier(config, len(schema)), "labeling": SequenceLabeler(config, len(schema))}
-    pipeline = _Asked(Bundle(schema, extended, True, predicate_ids, stages, dict(_SETTINGS)), chosen)
-    rows = []
-    joint = _joint(schema, extended, config, texts)
-    seconds = in_turn(
-        {"joint": lambda: joint.extract(texts), "pipeline": lambda: pipeline.extract(texts)}, arguments.repeats
-    )
-    rows.append(
-        {
-            "extraction": f"4x312, {len(schema)} predicates",
-            "joint sentences/s": len(texts) / seconds["joint"],
-            "pipeline sentences/s": len(texts) / seconds["pipeline"],
-            "ratio": seconds["pipeline"] / seconds["joint"],
-        }
-    )
+    if not torch_peer.available():
+        print(torch_peer.MISSING)
+    sizes = (("4x312", config, SENTENCES), ("12x768", base(extended), SENTENCES // 8))
+    rows = [row for size in sizes for row in _compare(*size, schema, vocabulary, chosen, arguments.repeats)]
     show(rows)
     efficiency = [
-        _efficiency(name, shape, schema, extended, texts[:count], arguments.repeats)
-        for name, shape, count in (("4x312", config, SENTENCES), ("12x768", base(extended), SENTENCES // 8))
+        _efficiency(name, shape, schema, extended, texts[:count], arguments.repeats) for name, shape, count in sizes
     ]
     show(efficiency)
-    growth = _growth(joint, extended, config, texts, arguments.repeats)
+    growth = _growth(_joint(schema, extended, config, texts), extended, config, texts, arguments.repeats)
     show(growth)
     return rows + efficiency + growth
+
+
+def _compare(
+    name: str,
+    config: EncoderConfig,
+    count: int,
+    schema: Schema,
+    vocabulary: Vocabulary,
+    sentences: Sequence[Sentence],
+    repeats: int,
+) -> list[dict[str, Any]]:
+    """Sentences a second of the joint model, of both stages, and of PyTorch where it is installed; untrained models."""
+    sentences = sentences[:count]
+    texts = [sentence.text for sentence in sentences]
+    extended, predicate_ids = vocabulary.with_predicate_tokens(max(len(schema), 1))
+    keras.utils.set_random_seed(SEED)
+    stages = {"predicate": PredicateClassifier(config, len(schema)), "labeling": SequenceLabeler(config, len(schema))}
+    pipeline = _Asked(Bundle(schema, extended, True, predicate_ids, stages, dict(_SETTINGS)), sentences)
+    joint = _joint(schema, extended, config, texts)
+    tasks: dict[str, Callable[[], object]] = {
+        "joint": lambda: joint.extract(texts),
+        "pipeline": lambda: pipeline.extract(texts),
+    }
+    if torch_peer.available():
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "vocab.txt"
+            extended.save(path)
+            peer = torch_peer.TorchExtractor(config, path, len(schema), texts[:64], PROPOSED)
+        tasks["PyTorch, padded"] = lambda: peer.extract(texts)
+    seconds = in_turn(tasks, repeats)
+    return [
+        {
+            "extraction": f"{name}, {len(schema)} predicates",
+            "model": kind,
+            "sentences/s": len(texts) / taken,
+            "joint is faster by": taken / seconds["joint"],
+        }
+        for kind, taken in seconds.items()
+    ]
 
 
 class _Asked(Pipeline):

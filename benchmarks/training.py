@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             (SequenceLabeler(config, len(schema), form="legacy"), second["legacy"], PADDED),
         ),
     ):
-        native, padded = _task(*ours), _task(*peer)
+        native, padded = training_task(*ours), training_task(*peer)
         seconds = in_turn({"native": native, "padded": padded}, arguments.repeats)
         rows.append(
             {
@@ -63,12 +63,17 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def _task(model: ExtractionModel, examples: Examples, length: int | None) -> Callable[[], None]:
-    """Some training steps on batches of an epoch, from its shortest to its longest so that they stand for all."""
-    model.compile(optimizer=AdamWeightDecay(1e-4))
+def spread_batches(examples: Examples) -> list[np.ndarray]:
+    """Some batches of an epoch, from its shortest to its longest so that they stand for all."""
     order = epoch_order(examples.lengths, BATCH, SEED, 0)
     by_length = order[np.argsort(examples.lengths[order].max(axis=1), kind="stable")]
-    chosen = by_length[((np.arange(STEPS) + 0.5) * len(by_length) / STEPS).astype(int)]
+    return list(by_length[((np.arange(STEPS) + 0.5) * len(by_length) / STEPS).astype(int)])
+
+
+def training_task(model: ExtractionModel, examples: Examples, length: int | None) -> Callable[[], None]:
+    """Training steps on `spread_batches`, padded to a fixed length where one is given."""
+    model.compile(optimizer=AdamWeightDecay(1e-4))
+    chosen = spread_batches(examples)
     step = model.make_train_function()
 
     def batch(indices: np.ndarray) -> Any:

@@ -150,7 +150,7 @@ def write_bundle(
             "settings": description.settings,
             "metrics": description.metrics,
             "training": description.training,
-            "versions": {name: _version(name) for name in _PACKAGES},
+            "versions": package_versions(),
             "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
         }
         write_json(folder / MANIFEST, manifest | {"digest": _digest(manifest)})
@@ -305,6 +305,11 @@ def _require_replaceable(directory: Path) -> None:
             path=directory,
             hint="move them away, or choose another directory",
         )
+
+
+def package_versions() -> dict[str, str | None]:
+    """The versions of what a model is made with."""
+    return {name: _version(name) for name in _PACKAGES}
 
 
 def _version(package: str) -> str | None:

@@ -18,10 +18,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kerasbert import cli_serving
+from kerasbert.cli_data import COMMANDS as DATA_COMMANDS
+from kerasbert.cli_project import init_command, report
 from kerasbert.cli_tune import register as register_tune
 from kerasbert.errors import InputError, KerasbertError, UsageError
 
 if TYPE_CHECKING:
+    from kerasbert.models.encoder import EncoderConfig
     from kerasbert.models.task import ExtractionModel
 
 app = typer.Typer(
@@ -32,6 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.command()(cli_serving.export)
+app.command()(cli_serving.serve)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines in place of a table.")]
 
@@ -44,10 +51,9 @@ def demo(
     """Train the two-stage pipeline and the joint model on the embedded sample, compare them, and extract triples."""
     from kerasbert.demo import SENTENCES, run_demo
     from kerasbert.rendering import print_reports, print_triples
-    from migration.pretrained import write_random_checkpoint
 
     with _resumable():
-        result = run_demo(output, _initialize, write_random_checkpoint, _say)
+        result = run_demo(output, _initialize, _write_random_checkpoint, _say)
     _say("\nHeld-out part of the sample corpus (names that training never saw):")
     print_reports(result.reports)
     chosen = list(texts or SENTENCES)
@@ -250,6 +256,20 @@ def check(
     _say(render(report))
     if splits is not None:
         _say(render(splits))
+
+
+for _name, _command in DATA_COMMANDS.items():
+    app.command(_name)(_command)
+
+
+def _write_random_checkpoint(prefix: Path, encoder: EncoderConfig, seed: int) -> None:
+    from migration.pretrained import write_random_checkpoint
+
+    write_random_checkpoint(prefix, encoder, seed)
+
+
+app.command("init")(init_command(_write_random_checkpoint))
+app.command()(report)
 
 
 def _initialize(model: ExtractionModel, path: Path) -> str:

@@ -12,16 +12,13 @@ import numpy as np
 
 from kerasbert.errors import InputError, UsageError
 from kerasbert.keras import tf
-from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.schema import Schema
-from kerasbert.text.vocabulary import Vocabulary
-from migration.checkpoint import LoadReport, load_trained
-from migration.computation import INPUT_SIGNATURE, Computation, Outputs, tf1_sigmoid
+from migration.checkpoint import LoadReport
+from migration.computation import tf1_sigmoid
 from migration.constants import DUIE_SCHEMA, THRESHOLD
-from migration.features import classification_features
-from migration.files import PREDICATES, TOKENS, ClassificationData, write_lines
+from migration.files import PREDICATES, ClassificationData, write_lines
 from migration.names import GLOBAL_STEP
-from migration.predict import load_config, prepare_output, require_ids
+from migration.predict import predicate_logits
 from migration.records import EVALUATION_RECORDS, write_records
 from migration.sources import open_source
 
@@ -91,31 +88,18 @@ def evaluate_predicates(
     if data.predicates is None or not len(data):
         problem = f"the rows have no predicates: no {PREDICATES}" if len(data) else "there is no row to evaluate"
         raise InputError(problem, path=data.directory, hint="give the folder `valid` that the data manager wrote")
-    config = load_config(bert_config, max_seq_length)
-    features = classification_features(data, Vocabulary.load(vocab), max_seq_length, schema)
-    require_ids(features, config, data, TOKENS)
-    model = PredicateClassifier(config, len(schema))
-    loaded = load_trained(model, checkpoint)
-    prepare_output(output_dir, loaded.source)
-
-    @tf.function(input_signature=INPUT_SIGNATURE)
-    def run(inputs: dict[str, tf.Tensor]) -> Outputs:
-        return (model(inputs, training=False),)
-
-    logits = np.zeros((len(data), len(schema)), np.float32)
-    computation = Computation(run, features)
-    for rows, _, (values,) in computation.outputs(np.arange(len(data)), computation.lengths):
-        logits[rows] = values
+    first = predicate_logits(data, checkpoint, bert_config, vocab, output_dir, max_seq_length, schema)
+    logits, features = first.logits, first.features
     right = ((tf1_sigmoid(logits) > THRESHOLD) == features.label_ids).all(axis=1)
     losses = _losses(logits, features.label_ids)
     batches = [losses[i : i + batch_size].mean(dtype=np.float32) for i in range(0, len(losses), batch_size)]
     result = PredicateEvaluation(
-        checkpoint=loaded,
+        checkpoint=first.checkpoint,
         rows=len(data),
         accuracy=np.float32(right.mean()),
         loss=losses.mean(dtype=np.float32),
         batch_loss=np.float32(np.mean(batches)),
-        step=_step(Path(output_dir), loaded.source),
+        step=_step(Path(output_dir), first.checkpoint.source),
     )
     write_records(Path(output_dir) / EVALUATION_RECORDS, features)
     write_lines(Path(output_dir) / RESULTS, result.lines())

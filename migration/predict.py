@@ -106,9 +106,43 @@ def predict_predicates(
       CheckpointError: the checkpoint does not hold every weight of stage 1, or of another shape.
       UsageError: `max_seq_length` does not fit the model.
     """
+    first = predicate_logits(data, checkpoint, bert_config, vocab, output_dir, max_seq_length, schema)
+    scores = tf1_sigmoid(first.logits)
+    write_predicate_prediction(
+        output_dir, PredicatePrediction(scores=score_lines(scores), predicates=predicate_lines(scores, schema))
+    )
+    return PredictionReport(first.checkpoint, len(data), first.positions, first.features.input_ids.size)
+
+
+@dataclass(frozen=True)
+class PredicateLogits:
+    """What a trained stage 1 makes of some rows.
+
+    Attributes:
+      checkpoint: what was loaded.
+      features: of the rows.
+      logits: float32 [rows, predicates].
+      positions: token positions that were computed.
+    """
+
+    checkpoint: LoadReport
+    features: ClassificationFeatures
+    logits: np.ndarray
+    positions: int
+
+
+def predicate_logits(
+    data: ClassificationData,
+    checkpoint: str | Path,
+    bert_config: str | Path,
+    vocab: str | Path,
+    output_dir: str | Path,
+    max_seq_length: int,
+    schema: Schema,
+) -> PredicateLogits:
+    """The logits of stage 1; arguments and errors are those of `predict_predicates`. Makes the output directory."""
     config = load_config(bert_config, max_seq_length)
-    vocabulary = Vocabulary.load(vocab)
-    features = classification_features(data, vocabulary, max_seq_length, schema)
+    features = classification_features(data, Vocabulary.load(vocab), max_seq_length, schema)
     require_ids(features, config, data, TOKENS)
     model = PredicateClassifier(config, len(schema))
     loaded = load_trained(model, checkpoint)
@@ -118,14 +152,11 @@ def predict_predicates(
     def run(inputs: dict[str, tf.Tensor]) -> Outputs:
         return (model(inputs, training=False),)
 
-    scores = np.zeros((len(data), len(schema)), np.float32)
+    logits = np.zeros((len(data), len(schema)), np.float32)
     computation = Computation(run, features)
-    for rows, _, (logits,) in computation.outputs(np.arange(len(data)), computation.lengths):
-        scores[rows] = tf1_sigmoid(logits)
-    write_predicate_prediction(
-        output_dir, PredicatePrediction(scores=score_lines(scores), predicates=predicate_lines(scores, schema))
-    )
-    return PredictionReport(loaded, len(data), computation.positions, features.input_ids.size)
+    for rows, _, (values,) in computation.outputs(np.arange(len(data)), computation.lengths):
+        logits[rows] = values
+    return PredicateLogits(loaded, features, logits, computation.positions)
 
 
 def predict_labels(

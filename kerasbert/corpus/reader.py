@@ -139,6 +139,18 @@ def write_corpus(path: str | Path, sentences: Iterable[Sentence]) -> None:
                 ) from error
 
 
+def triple_from_item(item: Any, text: str) -> Triple:
+    """One item of an ``spo_list`` or ``triple_list``, without slots, as a triple of a text.
+
+    Raises:
+      ValueError: it cannot be used; in words why.
+    """
+    try:
+        return _triple(_item(item), text, None)
+    except _Unusable as error:
+        raise ValueError(str(error)) from error
+
+
 def _account(path: str | Path, rejects: Rejects | None) -> Rejects:
     require_file(path, _WHAT)
     account = rejects if rejects is not None else Rejects(strict=True)

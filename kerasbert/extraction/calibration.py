@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 # Beyond it a logit says nothing more, and one outlier could bend the fit.
-_SATURATED = 12.0
+SATURATED = 12.0
 _BINS = 10
 
 
@@ -104,7 +104,7 @@ def best_threshold(confidence: np.ndarray, right: np.ndarray, gold: int) -> floa
 
 
 def _features(parts: np.ndarray) -> np.ndarray:
-    clipped = np.clip(np.asarray(parts, np.float64).reshape(-1, len(UNCALIBRATED.weights) - 1), -_SATURATED, _SATURATED)
+    clipped = np.clip(np.asarray(parts, np.float64).reshape(-1, len(UNCALIBRATED.weights) - 1), -SATURATED, SATURATED)
     return np.hstack([clipped, clipped.min(axis=1, keepdims=True)])
 
 

@@ -12,6 +12,11 @@ from typing import Any, Literal
 from kerasbert.errors import UsageError
 from kerasbert.files import require_file
 
+_PATHS = (
+    *(("data", key) for key in ("train", "dev", "schema")),
+    *(("model", key) for key in ("init", "bert_config", "vocab")),
+)
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -161,6 +166,8 @@ class TrainingConfig:
 def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> TrainingConfig:
     """Reads a YAML file and applies `section.key=value` overrides, whose values are YAML too.
 
+    A relative path in the file is one from the working directory or, where nothing is there, from the file's own.
+
     Raises:
       InputError: the file cannot be read or is not YAML.
       UsageError: an unknown section or key (with a suggestion), or a value of the wrong type or range.
@@ -175,6 +182,7 @@ def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Train
             raise UsageError(f"not YAML: {error}", path=path) from error
         if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
             raise UsageError("must hold sections with keys, as in 'data:\\n  train: FILE'", path=path)
+        _find_beside(values, Path(path).parent)
     for override in overrides:
         key, separator, text = override.partition("=")
         section, dot, name = key.partition(".")
@@ -215,6 +223,19 @@ def describe_changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
             if before.get(key) != after.get(key):
                 changes.append(f"{section}.{key}: {before.get(key)!r} -> {after.get(key)!r}")
     return changes
+
+
+def _find_beside(values: dict[str, dict[str, Any]], folder: Path) -> None:
+    """Completes paths that lead somewhere from the folder of the configuration alone."""
+    for section, key in _PATHS:
+        value = values.get(section, {}).get(key)
+        if isinstance(value, str) and value and not _is_there(Path(value)) and _is_there(folder / value):
+            values[section][key] = str(folder / value)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file, a folder, or a TF1 checkpoint of this prefix is there."""
+    return path.exists() or path.with_name(path.name + ".index").exists()
 
 
 def _number(value: Any) -> float:

@@ -49,17 +49,20 @@ def _resolve_bundle(config: TrainingConfig, bundle: Path) -> TrainingConfig:
     return dataclasses.replace(config, model=dataclasses.replace(config.model, vocab=vocab))
 
 
-def _require_case(folder: Path, lower_case: bool) -> None:
-    """Refuses a letter case that contradicts the checkpoint: it would cost quality without any other sign."""
+def expected_case(folder: Path) -> bool | None:
+    """Whether a checkpoint's vocabulary is lower-cased, as far as its tokenizer's settings or its name tell."""
     name = folder.resolve().name.lower()
-    expected: bool | None = None
     if (folder / "tokenizer_config.json").is_file():
         settings = read_json(folder / "tokenizer_config.json", "a tokenizer configuration")
-        expected = settings.get("do_lower_case") if isinstance(settings, dict) else None
-    elif "uncased" in name or name.startswith("chinese_l-"):
-        expected = True
-    elif "cased" in name:
-        expected = False
+        return settings.get("do_lower_case") if isinstance(settings, dict) else None
+    if "uncased" in name or name.startswith("chinese_l-"):
+        return True
+    return False if "cased" in name else None
+
+
+def _require_case(folder: Path, lower_case: bool) -> None:
+    """Refuses a letter case that contradicts the checkpoint: it would cost quality without any other sign."""
+    expected = expected_case(folder)
     if expected is not None and expected != lower_case:
         raise UsageError(
             f"this checkpoint is {'lower-cased' if expected else 'cased'}, but model.lower_case is {lower_case}",

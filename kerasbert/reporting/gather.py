@@ -1,0 +1,302 @@
+"""Everything that the page shows, as plain values."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from kerasbert.corpus.check import check_corpus
+from kerasbert.corpus.locate import places, span_pairs
+from kerasbert.corpus.report import CorpusReport
+from kerasbert.corpus.schemas import schema_from_sentences
+from kerasbert.errors import InputError
+from kerasbert.evaluation.strict import score_strict
+from kerasbert.extraction.calibration import calibration_error
+from kerasbert.reporting.mistakes import KINDS, NOTHING, Mistake, confusion, find_mistakes
+from kerasbert.reporting.resampling import Difference, Interval, bootstrap, compare, counts, scores
+from kerasbert.schema import Sentence, Span, Triple
+
+EXAMPLES = 12
+"""Mistakes of each kind that are shown."""
+
+_CONFUSED = 12
+_BINS = 10
+
+Curves = Mapping[str, Sequence[tuple[float, float]]]
+
+
+@dataclass(frozen=True)
+class System:
+    """A model on the sentences that are judged.
+
+    Attributes:
+      name: what to call it.
+      sentences: the sentences with what it found.
+      histories: of each stage of its training the columns of `history.csv` by epoch.
+    """
+
+    name: str
+    sentences: Sequence[Sentence]
+    histories: Mapping[str, Curves] = field(default_factory=dict)
+
+
+class Piece(NamedTuple):
+    """A piece of a text with the names of the marks on it."""
+
+    text: str
+    marks: tuple[str, ...]
+
+
+class Example(NamedTuple):
+    """A sentence to look at, with the triples that are compared in it; `line` is that of the annotated file."""
+
+    line: int
+    pieces: list[Piece]
+    gold: Triple | None
+    predicted: Triple | None
+
+
+class PredicateRow(NamedTuple):
+    """Scores of a predicate; `change` is the F1 of the other model less that of this one."""
+
+    name: str
+    gold: int
+    predicted: int
+    right: int
+    intervals: list[Interval]
+    change: float | None
+
+
+class Reliability(NamedTuple):
+    """Mean confidence, share of right triples and number of triples in each bin that has any."""
+
+    error: float
+    confidence: list[float]
+    right: list[float]
+    number: list[int]
+
+
+class Comparison(NamedTuple):
+    """A second model on the same sentences, with sentences in which only one of the two makes no mistake."""
+
+    name: str
+    intervals: list[Interval]
+    difference: Difference
+    only_first: list[Example]
+    only_second: list[Example]
+    count_first: int
+    count_second: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a page shows.
+
+    Attributes:
+      title: the annotated sentences.
+      name: the model.
+      sentences, exact: how many there are, and how many were predicted without any mistake.
+      intervals: precision, recall and F1 over all triples.
+      predicates: by falling support.
+      kinds: of each kind of mistake its number and examples.
+      confused: predicates in the order of the matrix, NOTHING last, and the matrix, annotated by predicted.
+      calibration: None where the predictions have no confidence.
+      histories: see `System`.
+      data: what the annotated sentences hold.
+      lengths, triples_each: histograms of characters and triples a sentence.
+      comparison: with a second model, None without one.
+    """
+
+    title: str
+    name: str
+    sentences: int
+    exact: int
+    intervals: list[Interval]
+    predicates: list[PredicateRow]
+    kinds: dict[str, tuple[int, list[Example]]]
+    confused: tuple[list[str], list[list[int]]]
+    calibration: Reliability | None
+    histories: Mapping[str, Curves]
+    data: CorpusReport
+    lengths: dict[str, int]
+    triples_each: dict[str, int]
+    comparison: Comparison | None
+
+
+def gather(title: str, gold: Sequence[Sentence], system: System, other: System | None = None) -> Report:
+    """Judges a model, and a second one beside it.
+
+    Args:
+      title: a name for the annotated sentences.
+      gold: annotated sentences.
+      system: predictions for them, in their order.
+      other: those of a model to compare with.
+
+    Raises:
+      InputError: predictions for other sentences, or no annotated triple.
+    """
+    strict = score_strict(gold, system.sentences)
+    systems = [system] if other is None else [system, other]
+    if other is not None:
+        score_strict(gold, other.sentences)
+    everything = [gold, *(s.sentences for s in systems)]
+    support = Counter(t.predicate for sentence in gold for t in sentence.triples)
+    names = sorted(
+        {t.predicate for some in everything for s in some for t in s.triples}, key=lambda n: (-support[n], n)
+    )
+    table = counts(gold, system.sentences, names)
+    overall, each = bootstrap(table)
+    second = counts(gold, other.sentences, names) if other is not None else None
+    change = scores(second.sum(axis=0))[:, 2] - scores(table.sum(axis=0))[:, 2] if second is not None else None
+    rows = [
+        PredicateRow(name, annotated, claimed, right, each[n], float(change[n]) if change is not None else None)
+        for n, (name, (right, claimed, annotated)) in enumerate(zip(names, table.sum(axis=0).tolist(), strict=True))
+    ]
+    mistakes = find_mistakes(gold, system.sentences)
+    shown: dict[str, tuple[int, list[Example]]] = {}
+    for kind in KINDS:
+        own = [mistake for mistake in mistakes if mistake.kind == kind]
+        shown[kind] = (len(own), [_example(gold[m.sentence], m) for m in _spread(own)])
+    comparison = None
+    if other is not None and second is not None:
+        comparison = _compare(gold, system, other, table, second)
+    return Report(
+        title,
+        system.name,
+        len(gold),
+        strict.exact_sentences or 0,
+        overall,
+        rows,
+        shown,
+        _matrix(confusion(gold, system.sentences)),
+        _reliability(gold, system.sentences),
+        system.histories,
+        check_corpus(gold, schema_from_sentences(gold)),
+        _histogram([len(sentence.text) for sentence in gold]),
+        {str(n): k for n, k in sorted(Counter(len(sentence.triples) for sentence in gold).items())},
+        comparison,
+    )
+
+
+def read_histories(directory: Path) -> dict[str, Curves]:
+    """The learning curves in the output directory of a training, by stage; none for a bare bundle.
+
+    Raises:
+      InputError: a history that is no table of numbers.
+    """
+    found: dict[str, Curves] = {}
+    for path in sorted(directory.glob("*/history.csv")):
+        columns: dict[str, list[tuple[float, float]]] = {}
+        try:
+            with path.open(encoding="utf-8", newline="") as handle:
+                for row in csv.DictReader(handle):
+                    for name, value in row.items():
+                        if name not in ("epoch", "step") and value:
+                            columns.setdefault(name, []).append((float(row["epoch"]), float(value)))
+        except (ValueError, KeyError, TypeError, csv.Error) as error:
+            raise InputError(f"is no table of numbers by epoch: {error}", path=path) from error
+        if columns:
+            found[path.parent.name] = columns
+    return found
+
+
+def marked(text: str, marks: Sequence[tuple[Span | None, str]]) -> list[Piece]:
+    """A text cut wherever a mark begins or ends; marks may overlap."""
+    known = [(span, name) for span, name in marks if span is not None]
+    cuts = sorted({0, len(text), *(edge for span, _ in known for edge in span)})
+    return [
+        Piece(text[a:b], tuple(name for span, name in known if span.start <= a and b <= span.end))
+        for a, b in itertools.pairwise(cuts)
+    ]
+
+
+def _example(sentence: Sentence, mistake: Mistake) -> Example:
+    marks: list[tuple[Span | None, str]] = []
+    for name, triple in (("gold", mistake.gold), ("predicted", mistake.predicted)):
+        if triple is not None:
+            pair = next(span_pairs(*places(sentence.text, triple)), (None, None))
+            marks += [(pair[0], f"{name}-subject"), (pair[1], f"{name}-object")]
+    return Example(sentence.line, marked(sentence.text, marks), mistake.gold, mistake.predicted)
+
+
+def _spread(mistakes: Sequence[Mistake]) -> list[Mistake]:
+    """As many as are shown, from all over the file; of what is not annotated, the surest."""
+    if mistakes and mistakes[0].gold is None:
+        sure = sorted(mistakes, key=lambda m: -((m.predicted.confidence if m.predicted else None) or 0.0))
+        return sure[:EXAMPLES]
+    step = max(len(mistakes) / EXAMPLES, 1.0)
+    return [mistakes[int(n * step)] for n in range(min(EXAMPLES, len(mistakes)))]
+
+
+def _matrix(table: Counter[tuple[str, str]]) -> tuple[list[str], list[list[int]]]:
+    """The predicates that are taken for each other most often, with what was or should have been found instead."""
+    errors: Counter[str] = Counter()
+    for (a, b), n in table.items():
+        if a != b and a != NOTHING and b != NOTHING:
+            errors.update({a: n, b: n})
+    names = [name for name, _ in errors.most_common(_CONFUSED)]
+    if not names:
+        return [], []
+    order = [*names, NOTHING]
+    return order, [[table[a, b] for b in order] for a in order]
+
+
+def _reliability(gold: Sequence[Sentence], predicted: Sequence[Sentence]) -> Reliability | None:
+    sure: list[float] = []
+    right: list[bool] = []
+    for annotated, found in zip(gold, predicted, strict=True):
+        wanted = {(t.subject, t.predicate, t.object) for t in annotated.triples}
+        best: dict[tuple[str, str, str], float] = {}
+        for t in found.triples:
+            if t.confidence is not None:
+                key = (t.subject, t.predicate, t.object)
+                best[key] = max(best.get(key, 0.0), t.confidence)
+        sure += best.values()
+        right += [key in wanted for key in best]
+    if not sure:
+        return None
+    confidence, truth = np.asarray(sure), np.asarray(right, np.float64)
+    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    filled = [bins == n for n in range(_BINS) if (bins == n).any()]
+    return Reliability(
+        calibration_error(confidence, truth),
+        [float(confidence[own].mean()) for own in filled],
+        [float(truth[own].mean()) for own in filled],
+        [int(own.sum()) for own in filled],
+    )
+
+
+def _histogram(values: Sequence[int]) -> dict[str, int]:
+    """Numbers of values in up to 16 ranges of equal width."""
+    width = max(-(-(max(values) + 1) // 16), 1)
+    found = Counter(value // width for value in values)
+    return {str(n * width): found[n] for n in range(max(found) + 1)}
+
+
+def _compare(
+    gold: Sequence[Sentence], first: System, second: System, table: np.ndarray, other: np.ndarray
+) -> Comparison:
+    def without_mistake(system: System) -> list[bool]:
+        keys = [
+            [{(t.subject, t.predicate, t.object) for t in s.triples} for s in side] for side in (gold, system.sentences)
+        ]
+        return [a == b for a, b in zip(*keys, strict=True)]
+
+    right = [without_mistake(system) for system in (first, second)]
+    examples: list[list[Example]] = [[], []]
+    number = [0, 0]
+    for side, wrong_system in enumerate((second, first)):
+        mistakes = {m.sentence: m for m in reversed(find_mistakes(gold, wrong_system.sentences))}
+        only = [n for n in range(len(gold)) if right[side][n] and not right[1 - side][n]]
+        number[side] = len(only)
+        examples[side] = [_example(gold[n], mistakes[n]) for n in only[:EXAMPLES]]
+    overall, _ = bootstrap(other)
+    difference = compare(table, other)
+    return Comparison(second.name, overall, difference, examples[0], examples[1], number[0], number[1])
