@@ -15,7 +15,7 @@ TUNERS = ("random", "bayesian", "hyperband")
 
 _TRIAL = keras_tuner.engine.trial.Trial
 _FLOAT = keras_tuner.engine.hyperparameters.Float
-_RUNNING, _IDLE = "RUNNING", "IDLE"
+_RUNNING, _IDLE, _COMPLETED = "RUNNING", "IDLE", "COMPLETED"
 
 
 class _Durable:
@@ -71,7 +71,9 @@ class BayesianOracle(_Durable, keras_tuner.oracles.BayesianOptimizationOracle):
 class HyperbandOracle(_Durable, keras_tuner.oracles.HyperbandOracle):
     """Hyperband over a number of trials, with the same trials however many workers there are.
 
-    A rung waits for all trials of the one below, so that the best of all go on. Brackets are those that fit into the
+    A rung waits for all trials of the one below; the best of those that completed go on, so that a trial that failed
+    counts as the worst, and takes the place of another only where too few completed. keras-tuner, which waits until
+    more completed than are thrown out, would promote fewer with each failure. Brackets are those that fit into the
     trials that are left, the most aggressive first; trials that fill no bracket run all epochs.
     """
 
@@ -84,15 +86,38 @@ class HyperbandOracle(_Durable, keras_tuner.oracles.HyperbandOracle):
         self._start_new_bracket()
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        self._remove_completed_brackets()
-        for bracket in self._brackets:
-            sizes = [self._get_size(bracket["bracket_num"], n) for n in range(len(bracket["rounds"]))]
-            open_ = next(n for n, ids in enumerate(bracket["rounds"]) if len(ids) < sizes[n])
-            if not open_:
+        while self._brackets:
+            bracket = self._brackets[0]
+            if len(bracket["rounds"][0]) < self._get_size(bracket["bracket_num"], 0):
                 break
-            if any(self.trials[info["id"]].status == _RUNNING for info in bracket["rounds"][open_ - 1]):
-                return {"status": _IDLE}
+            promotion = self._promotion(bracket, trial_id)
+            if promotion is not None:
+                return promotion
+            del self._brackets[0]
+        # Without a bracket this begins the next one.
         return super().populate_space(trial_id)
+
+    def _promotion(self, bracket: dict[str, Any], trial_id: str) -> dict[str, Any] | None:
+        """The next trial of a higher rung, or that it has to wait; None once all of the bracket are handed out."""
+        number, rounds = bracket["bracket_num"], bracket["rounds"]
+        for rung in range(1, len(rounds)):
+            below = [self.trials[info["id"]] for info in rounds[rung - 1]]
+            if any(trial.status == _RUNNING for trial in below):
+                return {"status": _IDLE}
+            ranked = sorted((trial for trial in below if trial.status == _COMPLETED), key=lambda trial: -trial.score)
+            waiting = ranked[len(rounds[rung]) : self._get_size(number, rung)]
+            if waiting:
+                best = waiting[0]
+                rounds[rung].append({"past_id": best.trial_id, "id": trial_id})
+                special = {
+                    "tuner/trial_id": best.trial_id,
+                    "tuner/epochs": self._get_epochs(number, rung),
+                    "tuner/initial_epoch": self._get_epochs(number, rung - 1),
+                    "tuner/bracket": number,
+                    "tuner/round": rung,
+                }
+                return {"status": _RUNNING, "values": best.hyperparameters.values | special}
+        return None
 
     def _increment_bracket_num(self) -> None:
         super()._increment_bracket_num()
