@@ -14,10 +14,18 @@ pytestmark = pytest.mark.slow
 
 HYPERBAND = ("--tuner", "hyperband", "--trials", "12")
 
+# Some of these settings find nothing in so few steps, some state everything, and some have begun to tell apart.
+SPACE = (
+    "predicate.learning_rate: {min: 3.0e-4, max: 3.0e-2, log: true}\n"
+    "predicate.threshold: {min: 0.3, max: 0.6}\nmodel.dropout: {min: 0.0, max: 0.3}\n"
+)
+
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> tiny.Material:
-    return write_material(tmp_path_factory.mktemp("material"))
+    material = write_material(tmp_path_factory.mktemp("material"))
+    (material.folder / "space.yaml").write_text(SPACE, encoding="utf-8")
+    return material
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +34,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory, material: tiny.Material) -> 
     code, said = ended(start(arguments(material, output, *HYPERBAND)))
     assert code == 0, said
     table = outcome(output)["table"]
+    # There is something to rank, and the best is not simply the first.
+    assert len({trial["score"] for trial in table["trials"]}) >= 3 and table["best"] != "00"
     assert [trial["trial"] for trial in sorted(table["trials"], key=lambda t: t["trial"])] == [
         f"{n:02d}" for n in range(12)
     ]
