@@ -22,6 +22,7 @@ import typer
 from kerasbert import cli_health, cli_serving
 from kerasbert.cli_data import COMMANDS as DATA_COMMANDS
 from kerasbert.cli_project import init_command, report
+from kerasbert.cli_tune import register as register_tune
 from kerasbert.errors import InputError, KerasbertError, UsageError
 
 if TYPE_CHECKING:
@@ -319,6 +320,9 @@ def _resumable() -> Iterator[None]:
         program = ["kerasbert"] if Path(sys.argv[0]).stem == "kerasbert" else [sys.executable, "-m", "kerasbert.cli"]
         _say(f"interrupted: {str(stopped) or 'stopped'}; it goes on with\n  {shlex.join([*program, *sys.argv[1:]])}")
         raise typer.Exit(EXIT_CODE) from None
+
+
+register_tune(app, _initialize, _say, _resumable)
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ from kerasbert.training.config import (
     LabelingConfig,
     ModelConfig,
     OptimizerConfig,
+    PredicateConfig,
     RuntimeConfig,
-    StageConfig,
     TrainingConfig,
 )
 
@@ -108,7 +108,7 @@ def run_demo(
             max_length=192,
         ),
         model=ModelConfig(init=str(init), dropout=0.0),
-        predicate=StageConfig(epochs=2, batch_size=16, learning_rate=1e-3),
+        predicate=PredicateConfig(epochs=2, batch_size=16, learning_rate=1e-3),
         labeling=LabelingConfig(epochs=3, batch_size=16, learning_rate=1.5e-3),
         joint=JointConfig(epochs=2, batch_size=16, learning_rate=1.5e-3),
         optimizer=OptimizerConfig(),

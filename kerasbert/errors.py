@@ -44,10 +44,18 @@ class InputError(KerasbertError):
     """A file, directory or value that was handed in cannot be used."""
 
 
+class MemoryExhaustedError(InputError):
+    """A training needs more memory than there is."""
+
+
 class UsageError(KerasbertError):
     """The command or the configuration asks for something that does not exist or does not fit together."""
 
     exit_code = 2
+
+
+class DivergedError(KerasbertError):
+    """A training whose loss is no longer a finite number."""
 
 
 class CheckpointError(InputError):

@@ -24,7 +24,7 @@ from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import ExtractionModel
 from kerasbert.progress import progress_bar
-from kerasbert.training.config import LabelingConfig, TrainingConfig
+from kerasbert.training.config import TrainingConfig
 from kerasbert.training.examples import Examples
 from kerasbert.training.loop import Outcome, train_model
 from kerasbert.training.materials import Materials, read_materials, stage_examples
@@ -51,7 +51,6 @@ RECIPES: dict[str, tuple[str, ...]] = {
 }
 """The stages that each `kerasbert train` recipe trains."""
 
-DEFAULT_THRESHOLD = 0.5
 
 Initializer = Callable[[ExtractionModel, Path], str]
 """Sets a model's encoder from the pretrained checkpoint at a path and says in a line what it did."""
@@ -139,8 +138,8 @@ def _parts(recipe: str, config: TrainingConfig, strategy: tf.distribute.Strategy
         with tempfile.TemporaryDirectory(prefix="kerasbert-memory-") as scratch:
             needed, most = parts_needed(
                 stage,
-                lambda stage=stage: _build(stage, materials, config),  # type: ignore[misc]
-                _examples(stage, materials, config, Path(scratch))[0],
+                lambda stage=stage: build_model(stage, materials, config),  # type: ignore[misc]
+                stage_sets(stage, materials, config, Path(scratch))[0],
                 getattr(config, stage).batch_size,
                 config.optimizer,
                 strategy,
@@ -167,16 +166,14 @@ def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Call
     recipe, config, directory, strategy, chief = task.recipe, task.config, task.directory, task.strategy, task.chief
     materials = read_materials(config, directory if chief else None, announce)
 
-    def start(model: ExtractionModel, stage: str) -> str:
-        if is_bundle(config.model.init):
-            return start_from_bundle(model, stage, config.model.init, materials.schema, materials.vocabulary)
-        return initialize(model, Path(config.model.init))
+    def start(model: ExtractionModel, stage: str) -> None:
+        announce(start_model(model, stage, materials, config, initialize))
 
     earlier = _earlier(recipe, directory, materials)
     outcomes: dict[str, Outcome] = {}
     for stage in RECIPES[recipe]:
         settings = getattr(config, stage)
-        train_set, dev_set = _examples(stage, materials, config, directory if chief else task.scratch)
+        train_set, dev_set = stage_sets(stage, materials, config, directory if chief else task.scratch)
         if chief:
             sets = {"train": train_set, "dev": dev_set}
             accounts = {name: examples.report.to_dict() for name, examples in sets.items() if examples is not None}
@@ -186,8 +183,8 @@ def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Call
             f"{strategy.num_replicas_in_sync} x {config.runtime.precision}"
         )
         outcomes[stage] = train_model(
-            build=lambda stage=stage: _build(stage, materials, config),  # type: ignore[misc]
-            initialize=lambda model, stage=stage: announce(start(model, stage)),  # type: ignore[misc]
+            build=lambda stage=stage: build_model(stage, materials, config),  # type: ignore[misc]
+            initialize=lambda model, stage=stage: start(model, stage),  # type: ignore[misc]
             train=train_set,
             dev=dev_set,
             stage=settings,
@@ -211,7 +208,7 @@ def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Call
     return TrainingResult(directory, outcomes, dev)
 
 
-def _examples(
+def stage_sets(
     stage: str, materials: Materials, config: TrainingConfig, directory: Path
 ) -> tuple[Examples, Examples | None]:
     """The training and the development examples of a stage, kept in the directory."""
@@ -224,13 +221,28 @@ def _examples(
     return sets[0], sets[1]
 
 
-def _build(stage: str, materials: Materials, config: TrainingConfig) -> ExtractionModel:
+def build_model(stage: str, materials: Materials, config: TrainingConfig) -> ExtractionModel:
+    """The untrained model of a stage."""
+    predicates, dropout = len(materials.schema), config.model.dropout
+    model: ExtractionModel
     if stage == "joint":
-        return JointExtractor(materials.encoder, len(materials.schema), dropout=config.model.dropout)
-    if stage == "predicate":
-        return PredicateClassifier(materials.encoder, len(materials.schema), dropout=config.model.dropout)
-    labeling: LabelingConfig = config.labeling
-    return SequenceLabeler(materials.encoder, len(materials.schema), form=labeling.form, dropout=config.model.dropout)
+        model = JointExtractor(materials.encoder, predicates, head_size=config.joint.head_size, dropout=dropout)
+    elif stage == "predicate":
+        threshold = config.predicate.threshold
+        model = PredicateClassifier(materials.encoder, predicates, dropout=dropout, threshold=threshold)
+    else:
+        model = SequenceLabeler(materials.encoder, predicates, form=config.labeling.form, dropout=dropout)
+    model.freeze(config.model.frozen_layers, words=stage != "labeling")
+    return model
+
+
+def start_model(
+    model: ExtractionModel, stage: str, materials: Materials, config: TrainingConfig, initialize: Initializer
+) -> str:
+    """Sets a compiled model from the checkpoint or bundle that the configuration names, and says in a line what."""
+    if is_bundle(config.model.init):
+        return start_from_bundle(model, stage, config.model.init, materials.schema, materials.vocabulary)
+    return initialize(model, Path(config.model.init))
 
 
 def _earlier(recipe: str, directory: Path, materials: Materials) -> Bundle | None:
@@ -287,7 +299,7 @@ def _bundle(
     """The trained models with those of the earlier bundle that stay, and with what it says about them."""
     models = trained | (earlier.models if earlier is not None else {})
     settings: dict[str, Any] = {
-        "threshold": DEFAULT_THRESHOLD,
+        "threshold": config.predicate.threshold,
         "max_length": config.data.max_length,
         "overlap": config.data.overlap,
     }

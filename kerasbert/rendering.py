@@ -75,6 +75,28 @@ def print_triples(text: str, triples: Sequence[Triple]) -> None:
     console.print(table)
 
 
+def print_trials(keys: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Prints the trials of a search.
+
+    Args:
+      keys: the settings that were searched over.
+      rows: rank, trial, score, cost, a value for each of the settings, and the failure.
+    """
+    table = Table(box=None, padding=(0, 1, 0, 1))
+    failed = any(row[-1] for row in rows)
+    for heading in ("rank", "trial", "F1", "cost", *keys, *(["failure"] if failed else [])):
+        table.add_column(heading, justify="left" if heading == "failure" else "right")
+    for rank, trial, score, cost, *others in rows:
+        shown = f"{score:.4f}" if isinstance(score, float) else ""
+        cells = [rank, trial, shown, cost, *others[:-1], *(others[-1:] if failed else [])]
+        table.add_row(*(Text(f"{cell:g}" if isinstance(cell, float) else str(cell)) for cell in cells))
+    console = _console()
+    # A table of many settings is wider than a terminal's guess for a pipe.
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)
+
+
 def _console() -> Console:
     """A console that prints texts as they are: no colours for numbers, no pictures for :names:."""
     return Console(highlight=False, emoji=False)

@@ -18,9 +18,9 @@ LAYERS = [
     {"models", "annotation"},
     {"bundle", "training", "evaluation"},
     {"extraction"},
-    {"recipes", "rendering", "progress", "project_example", "reporting", "serving"},
+    {"recipes", "rendering", "progress", "project_example", "reporting", "serving", "tuning"},
     {"demo", "project", "doctor"},
-    {"cli_data", "cli_serving", "cli_health"},
+    {"cli_data", "cli_serving", "cli_health", "cli_tune"},
     {"cli_project"},
     {"cli"},
 ]

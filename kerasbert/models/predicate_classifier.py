@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from kerasbert.keras import keras, tf
@@ -23,6 +24,7 @@ class PredicateClassifier(ExtractionModel):
       encoder: shape of the encoder.
       num_predicates: output units.
       dropout: probability of dropping a pooled unit, in training only.
+      threshold: probability from which a predicate counts as stated in the metric.
 
     Example:
       >>> model = PredicateClassifier(EncoderConfig(vocab_size=100, hidden_size=8, num_layers=1, num_heads=2), 49)
@@ -35,14 +37,17 @@ class PredicateClassifier(ExtractionModel):
         encoder: EncoderConfig | dict[str, Any],
         num_predicates: int,
         dropout: float = 0.1,
+        threshold: float = 0.5,
         name: str = "predicate_classifier",
         **kwargs: Any,
     ) -> None:
         super().__init__(encoder, name=name, **kwargs)
         self.num_predicates = num_predicates
+        self.threshold = threshold
         self.dropout = keras.layers.Dropout(dropout)
         self.predicate_head = head(num_predicates, "predicate_head", self.encoder_config.initializer_range)
         self._f1 = F1Score()
+        self._least_logit = math.log(threshold / (1.0 - threshold))
         self.build_weights()
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
@@ -60,8 +65,12 @@ class PredicateClassifier(ExtractionModel):
         return [self._f1]
 
     def compute_metrics(self, x: Any, y: tf.Tensor, y_pred: tf.Tensor, sample_weight: Any) -> dict[str, tf.Tensor]:
-        self._f1.update_state(tf.cast(y, tf.int32), tf.cast(y_pred > 0.0, tf.int32))
+        self._f1.update_state(tf.cast(y, tf.int32), tf.cast(y_pred > self._least_logit, tf.int32))
         return {metric.name: metric.result() for metric in self.metrics}
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"num_predicates": self.num_predicates, "dropout": self.dropout.rate}
+        return super().get_config() | {
+            "num_predicates": self.num_predicates,
+            "dropout": self.dropout.rate,
+            "threshold": self.threshold,
+        }

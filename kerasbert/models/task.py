@@ -107,6 +107,21 @@ class ExtractionModel(keras.Model):
                 named[f"{layer.name}/{weight.name.removesuffix(':0').rsplit('/', 1)[-1]}"] = weight
         return named
 
+    def freeze(self, layers: int, words: bool = True) -> None:
+        """Keeps the lowest transformer layers of the encoder, and the embeddings below them, out of training.
+
+        Args:
+          layers: how many; 0 leaves everything as it is.
+          words: whether the embeddings of words are kept out too.
+        """
+        if not layers:
+            return
+        names = ["position_embedding", "type_embeddings", "embeddings/layer_norm"]
+        for name in [*names, "word_embeddings"] if words else names:
+            self.encoder.get_layer(name).trainable = False
+        for layer in self.encoder.transformer_layers[:layers]:
+            layer.trainable = False
+
     @property
     def heads(self) -> list[keras.layers.Layer]:
         """The layers on top of the encoder that hold weights."""

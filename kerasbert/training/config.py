@@ -46,6 +46,8 @@ class ModelConfig:
       bert_config, vocab: by default the files of that name beside the checkpoint.
       lower_case: whether the vocabulary is lower-cased (also strips accents).
       dropout: probability of dropping a unit before a head.
+      frozen_layers: lowest transformer layers that stay as they are initialised, and the embeddings with them; but for
+        those of words in the second stage, whose predicates are words of their own.
     """
 
     init: str = ""
@@ -53,6 +55,7 @@ class ModelConfig:
     vocab: str = ""
     lower_case: bool = True
     dropout: float = 0.1
+    frozen_layers: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,17 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class PredicateConfig(StageConfig):
+    """The first stage.
+
+    Attributes:
+      threshold: probability from which a predicate counts as stated.
+    """
+
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True)
 class LabelingConfig(StageConfig):
     """The second stage.
 
@@ -105,10 +119,12 @@ class JointConfig(StageConfig):
 
     Attributes:
       tuning: share of the training sentences that is kept aside to choose the threshold and calibrate confidences.
+      head_size: width of the queries and keys of the span and link heads, even.
     """
 
     epochs: float = 10.0
     tuning: float = 0.05
+    head_size: int = 64
 
 
 @dataclass(frozen=True)
@@ -141,7 +157,7 @@ class TrainingConfig:
 
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    predicate: StageConfig = field(default_factory=StageConfig)
+    predicate: PredicateConfig = field(default_factory=PredicateConfig)
     labeling: LabelingConfig = field(default_factory=LabelingConfig)
     joint: JointConfig = field(default_factory=JointConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -255,7 +271,10 @@ def _check_ranges(config: TrainingConfig) -> None:
         ("optimizer.clip_norm", config.optimizer.clip_norm, 1e-9, 1e9),
         ("optimizer.weight_decay", config.optimizer.weight_decay, 0.0, 1.0),
         ("runtime.seed", config.runtime.seed, 0, 2**32 - 1),
+        ("model.frozen_layers", config.model.frozen_layers, 0, 1000),
+        ("predicate.threshold", config.predicate.threshold, 1e-6, 1 - 1e-6),
         ("joint.tuning", config.joint.tuning, 0.0, 0.5),
+        ("joint.head_size", config.joint.head_size, 2, 4096),
         ("runtime.checkpoint_steps", config.runtime.checkpoint_steps, 1, 1e9),
         ("runtime.checkpoint_minutes", config.runtime.checkpoint_minutes, 0.0, 1e6),
         ("runtime.accumulate", config.runtime.accumulate, 1, 1e6),
@@ -270,3 +289,5 @@ def _check_ranges(config: TrainingConfig) -> None:
     for key, value, low, high in checks:
         if not low <= value <= high:
             raise UsageError(f"{key} is {value}; it must lie between {low:g} and {high:g}")
+    if config.joint.head_size % 2:
+        raise UsageError(f"joint.head_size is {config.joint.head_size}; it must be even")

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerasbert.errors import InputError, UsageError
+import numpy as np
+
+from kerasbert.errors import DivergedError, InputError, UsageError
 from kerasbert.keras import keras, tf
 from kerasbert.models.task import ExtractionModel
 from kerasbert.training.config import OptimizerConfig, RuntimeConfig, StageConfig
@@ -72,6 +74,7 @@ def train_model(
       InputError: there is nothing to train on, the directory cannot be written, its state is damaged or belongs to
         other examples, or memory does not suffice.
       UsageError: no steps are left to train, or a share of a batch has fewer sentences than parts.
+      DivergedError: the loss became infinite or no number.
     """
     if not len(train):
         raise InputError(
@@ -130,7 +133,7 @@ def train_model(
                         steps_per_epoch=steps,
                         validation_data=validation[0],
                         validation_steps=validation[1],
-                        callbacks=[state, _Progress(-(-total // per_epoch))],
+                        callbacks=[_Finite(step, directory), state, _Progress(-(-total // per_epoch))],
                         verbose=0,
                     )
                     step += steps
@@ -184,6 +187,29 @@ def _evaluate(
     if data is None:
         return {}
     return dict(model.evaluate(data, steps=steps, callbacks=[state], return_dict=True, verbose=0))
+
+
+class _Finite(keras.callbacks.Callback):
+    """Ends a training whose loss is no number any more, before such a state is saved.
+
+    Args:
+      step: global steps done before this call of `fit`.
+      directory: of the training, for the message.
+    """
+
+    def __init__(self, step: int, directory: Path) -> None:
+        super().__init__()
+        self._step, self._directory = step, directory
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._step += 1
+        loss = (logs or {}).get("loss", 0.0)
+        if not np.isfinite(loss):
+            raise DivergedError(
+                f"the loss is {loss} at step {self._step}",
+                path=self._directory,
+                hint="lower the learning rate, or raise the warm-up, in a new output directory",
+            )
 
 
 class _Progress(keras.callbacks.ProgbarLogger):

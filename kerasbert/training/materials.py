@@ -97,6 +97,11 @@ def read_materials(config: TrainingConfig, directory: Path | None, announce: Cal
             f"data.max_length is {config.data.max_length}, the encoder reads {encoder.max_positions} positions",
             hint=f"add data.max_length={encoder.max_positions} or less; longer texts become overlapping windows",
         )
+    if config.model.frozen_layers > encoder.num_layers:
+        raise UsageError(
+            f"model.frozen_layers is {config.model.frozen_layers}, the encoder has {encoder.num_layers} layers",
+            hint=f"add model.frozen_layers={encoder.num_layers} or less",
+        )
     tokenizer = Tokenizer(vocabulary, config.model.lower_case)
     extended, predicate_ids = vocabulary.with_predicate_tokens(len(schema))
     if len(extended) > encoder.vocab_size:

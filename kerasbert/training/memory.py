@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasbert.errors import InputError, UsageError
+from kerasbert.errors import MemoryExhaustedError, UsageError
 from kerasbert.keras import tf
 from kerasbert.models.task import ExtractionModel
 from kerasbert.training.config import OptimizerConfig
@@ -89,7 +89,7 @@ def parts_needed(
     return -(-batch_size // most), most
 
 
-def out_of_memory(name: str, sentences: int, tokens: int, fitting: int | None, batch_size: int) -> InputError:
+def out_of_memory(name: str, sentences: int, tokens: int, fitting: int | None, batch_size: int) -> MemoryExhaustedError:
     """What to tell a user whose training ran out of memory.
 
     Args:
@@ -101,11 +101,13 @@ def out_of_memory(name: str, sentences: int, tokens: int, fitting: int | None, b
     """
     problem = f"{name}: out of memory with {sentences} sentences of up to {tokens} tokens at once"
     if fitting == 0:
-        return InputError(f"{problem}, and not even one fits", hint="lower data.max_length, or take a smaller encoder")
+        return MemoryExhaustedError(
+            f"{problem}, and not even one fits", hint="lower data.max_length, or take a smaller encoder"
+        )
     known = fitting or max(1, sentences // 2)
     words = f"; {fitting} fit" if fitting is not None else ""
     parts = -(-batch_size // known)
-    return InputError(
+    return MemoryExhaustedError(
         problem + words,
         hint=f"add runtime.accumulate={parts} --accept-changes for the same steps in {parts} parts, or train with "
         f"{name}.batch_size={known}; --batch-size auto finds the parts before a training begins",

@@ -33,12 +33,23 @@ def claimed(directory: Path, config: TrainingConfig, accept_changes: bool = Fals
       UsageError: it holds other files or a training of other settings, or another process is training there.
     """
     _claim(directory, config, accept_changes)
-    with (directory / "config.yaml").open("rb") as handle:
+    with locked(directory / "config.yaml", "training"):
+        yield
+
+
+@contextlib.contextmanager
+def locked(record: Path, doing: str) -> Iterator[None]:
+    """Holds the lock of a file that stands for its directory; it goes with the process.
+
+    Raises:
+      UsageError: another process is `doing` something there.
+    """
+    with record.open("rb") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(
-                "another process is training there", path=directory, hint="wait for it, or give another directory"
+                f"another process is {doing} there", path=record.parent, hint="wait for it, or give another directory"
             ) from error
         except OSError:
             # A file system without locks.

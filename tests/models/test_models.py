@@ -346,3 +346,33 @@ def test_inputs_are_named() -> None:
     shuffled = {name: inputs[name] for name in reversed(INPUT_NAMES)}
     model = build("predicate")
     assert np.array_equal(model(inputs).numpy(), model(shuffled).numpy())
+
+
+@pytest.mark.parametrize(("kind", "words"), [("predicate", True), ("native", False), ("joint", True)])
+def test_frozen_layers_stay_as_they_are(kind: str, words: bool) -> None:
+    model = build(kind, num_layers=2)
+    model.freeze(1, words)
+    model.compile(optimizer=AdamWeightDecay(1e-2))
+    before = {name: weight.numpy() for name, weight in model.named_weights().items()}
+    inputs, labels = batch(kind)
+    model.fit(inputs, labels, batch_size=6, epochs=1, verbose=0)
+    changed = {name for name, weight in model.named_weights().items() if not np.array_equal(weight, before[name])}
+    frozen = ("encoder/transformer/layer_0", "encoder/position", "encoder/type", "encoder/embeddings")
+    assert not [name for name in changed if name.startswith(frozen)]
+    assert any(name.startswith("encoder/transformer/layer_1") for name in changed)
+    assert ("encoder/word_embeddings/embeddings" in changed) == (not words)
+
+
+def test_the_metric_of_the_first_stage_counts_from_the_threshold() -> None:
+    scores = []
+    for threshold in (1e-6, 0.5, 1 - 1e-6):
+        keras.utils.set_random_seed(5)
+        model = PredicateClassifier(tiny.encoder(), PREDICATES, threshold=threshold)
+        model.compile()
+        inputs, labels = batch("predicate")
+        scores.append(model.evaluate(inputs, labels, return_dict=True, verbose=0)["f1"])
+        probabilities = 1 / (1 + np.exp(-model.predict(inputs, verbose=0).astype(np.float64)))
+        claimed = probabilities > threshold
+        right = 2 * (claimed & (labels > 0)).sum() / max(1, claimed.sum() + labels.sum())
+        assert scores[-1] == pytest.approx(right)
+    assert scores[0] > scores[-1] == 0

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kerasbert.errors import InputError
+from kerasbert.errors import DivergedError, InputError
 from kerasbert.keras import keras, tf
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.task import ExtractionModel
@@ -414,6 +414,17 @@ def test_fewer_examples_than_a_batch(tmp_path: Path) -> None:
     few = examples(tiny.sentences(3))
     outcome = train(tmp_path / "out", train_set=few, dev=few, stage=StageConfig(epochs=2, batch_size=8))
     assert outcome.steps == 2 and np.isfinite(outcome.history[-1]["loss"])
+
+
+def test_a_loss_that_is_no_number_ends_the_training_before_its_state_is_saved(tmp_path: Path) -> None:
+    stage = StageConfig(epochs=3, batch_size=8, learning_rate=1e38)
+    for _ in range(2):
+        with pytest.raises(DivergedError, match=r"the loss is (nan|inf) at step \d") as caught:
+            train(tmp_path / "out", stage=stage, runtime=RuntimeConfig(checkpoint_steps=1))
+        assert caught.value.path == tmp_path / "out"
+    reader = tf.train.load_checkpoint(str(tmp_path / "out" / "checkpoints"))
+    losses = [reader.get_tensor(key) for key in reader.get_variable_to_shape_map() if key.startswith("metrics/0/total")]
+    assert losses and np.isfinite(losses).all()
 
 
 def test_nothing_to_train_on(tmp_path: Path) -> None:

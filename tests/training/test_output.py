@@ -42,3 +42,15 @@ def test_changes_can_be_accepted(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     with claimed(tmp_path, changed, accept_changes=True):
         assert recorded(tmp_path) == changed.to_dict()
     assert "joint.epochs: 10.0 -> 77.0" in caplog.text
+
+
+def test_a_record_from_before_a_key_existed_is_gone_on_with(tmp_path: Path) -> None:
+    earlier = TrainingConfig().to_dict()
+    del earlier["joint"]["head_size"], earlier["predicate"]["threshold"], earlier["model"]["frozen_layers"]
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(earlier), encoding="utf-8")
+    with claimed(tmp_path, TrainingConfig()):
+        pass
+    changed = config_from_dict({"joint": {"head_size": 32}})
+    with pytest.raises(UsageError, match=r"joint\.head_size: 64 -> 32"), claimed(tmp_path, changed):
+        pass
