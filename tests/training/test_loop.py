@@ -243,7 +243,7 @@ DATA = ".data-00000-of-00001"
     [
         (lambda d: flip(latest(d, DATA), 0.5), DATA + ": has changed"),
         (lambda d: without_note(latest(d, DATA)), "holds a state that this training cannot go on from"),
-        (lambda d: flip(latest(d, ".sha256"), 0.0), ".sha256: is no list of SHA-256 digests"),
+        (lambda d: latest(d, ".sha256").write_bytes(b"no digest"), ".sha256: is no list of SHA-256 digests"),
         (lambda d: latest(d, ".index").write_bytes(b""), ".index: has changed"),
         (
             lambda d: (latest(d, DATA).unlink(), (d / "checkpoints" / "checkpoint").write_bytes(b"\xff\x00garbage")),

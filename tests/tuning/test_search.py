@@ -107,7 +107,7 @@ def test_interrupted_inside_a_trial(
     with monkeypatch.context() as patch:
         patch.setattr(TrainingState, "on_train_batch_end", interrupt)
         stopped = run(*arguments(material, output, *FOUR))
-    assert stopped.code == 130 and "the same command goes on" in stopped.err
+    assert stopped.code == 75 and "it goes on with" in stopped.err
     assert not (output / "bundle").exists()
     done = run(*arguments(material, output, *FOUR))
     assert done.code == 0 and done.err.count("predicate: went on from step 4 of 7") == 1
