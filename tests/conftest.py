@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_random_generators() -> None:
+    """A training switches Keras's generators on for its whole process, which gives models of one seed other weights.
+
+    Every file begins without them, whatever ran before it.
+    """
+    if backend := sys.modules.get("tf_keras.src.backend"):
+        backend.disable_tf_random_generator()
 
 
 @pytest.fixture(scope="session")

@@ -289,7 +289,7 @@ def test_a_damaged_bundle_is_not_completed(tmp_path: Path) -> None:
     convert(trained(tmp_path / "a", "predicate"), tmp_path / "bundle", schema=SCHEMA)
     file = tmp_path / "bundle/predicate.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(InputError, match="has changed since the bundle was written"):
+    with pytest.raises(InputError, match="has changed since it was written"):
         convert(trained(tmp_path / "b", "labeling"), tmp_path / "bundle", schema=SCHEMA)
     shutil.rmtree(tmp_path / "bundle")
     convert(tmp_path / "a/predicate.ckpt-7", tmp_path / "bundle", schema=SCHEMA)
