@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 from kerasbert.annotation.account import Account
-from kerasbert.corpus.lines import read_text
+from kerasbert.corpus.lines import read_text, unusable
 from kerasbert.corpus.locate import occurrences
 from kerasbert.corpus.reader import triple_from_item
 from kerasbert.errors import InputError
@@ -53,8 +53,8 @@ def read_table(path: Path, account: Account, delimiter: str) -> list[Sentence]:
                 continue
             row = dict(zip(header, cells, strict=True))
             text = row["text"]
-            if not text.strip():
-                account.add(path, line, "row", "no text", row)
+            if problem := "no text" if not text.strip() else unusable(text) and f"the text {unusable(text)}":
+                account.add(path, line, "row", problem, row)
                 continue
             lines.setdefault(text, line)
             triples = found.setdefault(text, [])
