@@ -16,15 +16,24 @@ _LINE = re.compile(r"([0-9a-f]{64})  ([^/]+)")
 _COPY = "copy it again from where it is whole"
 
 
-def sha256(path: str | Path) -> str:
+def file_digest(path: Path) -> str:
     """The hexadecimal digest of a file.
+
+    Raises:
+      OSError: it cannot be read.
+    """
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256(path: str | Path) -> str:
+    """The hexadecimal digest of a user's file.
 
     Raises:
       InputError: it cannot be read.
     """
     try:
-        with Path(path).open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        return file_digest(Path(path))
     except OSError as error:
         raise InputError(f"cannot be read: {describe_os_error(error)}", path=path, hint=_COPY) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -51,12 +50,10 @@ def register(
         ] = False,
     ) -> None:
         """Search for the best settings of a training; the same command again goes on where a search stopped."""
-        from kerasbert.training.config import load_config
+        from kerasbert.training.config import as_overrides, load_config
 
         short = {"data.train": train_file, "data.dev": dev_file, "data.schema": schema, "model.init": init}
-        # JSON strings are YAML too, and keep a path like "no" or "1e3" a string.
-        named = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in short.items() if value is not None]
-        resolved = load_config(config, [*named, *(overrides or [])])
+        resolved = load_config(config, [*as_overrides(short), *(overrides or [])])
         # Trials come and go in one process; TensorFlow takes all of a GPU's memory at once otherwise.
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         with resumable():

@@ -15,8 +15,7 @@ from kerasbert.extraction.assess import evaluate_joint, evaluate_pipeline
 from kerasbert.extraction.extractor import Extractor
 from kerasbert.extraction.joint import JointPipeline
 from kerasbert.extraction.pipeline import Pipeline
-from kerasbert.files import atomic_write, write_json
-from kerasbert.models.encoder import EncoderConfig
+from kerasbert.files import write_json
 from kerasbert.recipes import Initializer, train
 from kerasbert.training.config import (
     DataConfig,
@@ -28,6 +27,7 @@ from kerasbert.training.config import (
     RuntimeConfig,
     TrainingConfig,
 )
+from kerasbert.untrained import CHECKPOINT, CheckpointWriter, write_small_encoder
 
 SENTENCES = (
     "《沉睡的钟楼》是一部悬疑电影，由顾砚舟执导，林知遥、Kolin Drevan主演",
@@ -58,7 +58,7 @@ class DemoResult:
 def run_demo(
     directory: str | Path,
     initialize: Initializer,
-    write_checkpoint: Callable[[Path, EncoderConfig, int], None],
+    write_checkpoint: CheckpointWriter,
     announce: Callable[[str], None],
 ) -> DemoResult:
     """Trains the two stages and the joint model on the embedded sample and scores them on its held-out part.
@@ -77,29 +77,13 @@ def run_demo(
         raise UsageError("holds other files than a demonstration's", path=directory, hint="give a new directory")
     material = directory / "material"
     corpus = sample_corpus(SEED, train=12000)
-    vocabulary = sample_vocabulary()
-    encoder = EncoderConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=128,
-        num_layers=2,
-        num_heads=4,
-        intermediate_size=512,
-        max_positions=256,
-        # So narrow a model starts faster from larger weights, and needs no dropout on generated sentences.
-        initializer_range=0.08,
-        hidden_dropout=0.0,
-        attention_dropout=0.0,
-    )
-    init = material / "init" / "bert_model.ckpt"
+    init = material / "init" / CHECKPOINT
     if not init.with_name(init.name + ".index").is_file():
         announce(f"writing the sample corpus and a random TF1 checkpoint to {material}")
         for name in ("train", "dev", "test"):
             write_corpus(material / f"{name}.jsonl", getattr(corpus, name))
         write_json(material / "schema.json", corpus.schema.to_dict())
-        with atomic_write(init.parent / "vocab.txt") as handle:
-            handle.writelines(token + "\n" for token in vocabulary)
-        write_json(init.parent / "bert_config.json", encoder.to_dict())
-        write_checkpoint(init, encoder, SEED)
+        write_small_encoder(init.parent, sample_vocabulary(), SEED, write_checkpoint)
     config = TrainingConfig(
         data=DataConfig(
             train=str(material / "train.jsonl"),

@@ -18,7 +18,7 @@ LAYERS = [
     {"models", "annotation"},
     {"bundle", "training", "evaluation"},
     {"extraction"},
-    {"recipes", "rendering", "progress", "project_example", "reporting", "serving", "tuning"},
+    {"recipes", "rendering", "progress", "project_example", "untrained", "reporting", "serving", "tuning"},
     {"demo", "project", "doctor"},
     {"cli_data", "cli_serving", "cli_health", "cli_tune"},
     {"cli_project"},

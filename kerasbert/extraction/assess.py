@@ -33,7 +33,7 @@ def evaluate_pipeline(pipeline: Pipeline, sentences: Sequence[Sentence]) -> dict
     """
     texts = [sentence.text for sentence in sentences]
     names = pipeline.bundle.schema.names
-    scores = pipeline.predicate_scores(texts)
+    extracted, scores = pipeline.extract_scored(texts)
     predicted = [[names[i] for i in np.flatnonzero(row > pipeline.threshold)] for row in scores]
     reports = {
         "predicates": score_predicates([[t.predicate for t in sentence.triples] for sentence in sentences], predicted)
@@ -47,7 +47,6 @@ def evaluate_pipeline(pipeline: Pipeline, sentences: Sequence[Sentence]) -> dict
             for _, spans in gold
         ]
         reports["spans"] = score_spans([spans for _, spans in gold], claimed)
-    extracted = pipeline.extract(texts)
     reports["triples"] = score_strict(
         sentences, [Sentence(s.text, tuple(t), s.line) for s, t in zip(sentences, extracted, strict=True)]
     )

@@ -82,18 +82,22 @@ class Pipeline:
 
     def extract(self, texts: Sequence[str]) -> list[list[Triple]]:
         """The triples of each text, in the order of the texts."""
+        return self.extract_scored(texts)[0]
+
+    def extract_scored(self, texts: Sequence[str]) -> tuple[list[list[Triple]], np.ndarray]:
+        """The triples of each text with the scores of `predicate_scores` behind them."""
         parts = self._windows(texts, text_capacity(self._max_length, "native"))
         scores = self._first_stage(parts)
+        by_text = self._best_window(parts, scores, len(texts))
         if self._form == "legacy":
             # The repeated predicate leaves room for half the text only, so the second stage has windows of its own.
-            by_text = self._best_window(parts, scores, len(texts))
             parts = self._windows(texts, text_capacity(self._max_length, "legacy"))
             scores = by_text[np.asarray([part.text for part in parts], np.int64)]
         asked = [(n, int(index)) for n, row in enumerate(scores) for index in np.flatnonzero(row > self.threshold)]
         found: list[list[Statement]] = [[] for _ in texts]
         for (n, index), spotted in zip(asked, self._second_stage(parts, asked), strict=True):
             found[parts[n].text] += statements(self.bundle.schema.names[index], float(scores[n, index]), spotted)
-        return [triples(text, items, self._predicates) for text, items in zip(texts, found, strict=True)]
+        return [triples(text, items, self._predicates) for text, items in zip(texts, found, strict=True)], by_text
 
     def spans(self, texts: Sequence[str], asked: Sequence[tuple[int, str]]) -> list[list[Mention]]:
         """The second stage alone: the mentions for given pairs of a text's index and a predicate."""

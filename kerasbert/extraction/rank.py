@@ -84,8 +84,8 @@ def _joint(model: JointPipeline, texts: Sequence[str]) -> tuple[np.ndarray, list
 
 
 def _two_stages(model: Pipeline, texts: Sequence[str]) -> tuple[np.ndarray, list[list[Triple]]]:
-    triples = model.extract(texts)
-    unseen = model.predicate_scores(texts).astype(np.float64)
+    triples, scores = model.extract_scored(texts)
+    unseen = scores.astype(np.float64)
     risk = np.zeros(len(texts))
     for n, items in enumerate(triples):
         best: dict[tuple[str, str, str], float] = {}

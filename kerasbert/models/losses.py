@@ -35,7 +35,7 @@ def multilabel_term(logits: tf.Tensor, labels: tf.Tensor, weight: float = 1.0) -
     losses = tf.nn.sigmoid_cross_entropy_with_logits(
         logits=tf.cast(logits, tf.float32), labels=tf.cast(labels, tf.float32)
     )
-    return LossTerm(tf.reduce_sum(losses), tf.cast(tf.shape(logits)[0], tf.float32), weight)
+    return LossTerm(tf.reduce_sum(losses), examples(labels), weight)
 
 
 def token_mean_term(logits: tf.Tensor, labels: tf.Tensor) -> LossTerm:
@@ -45,12 +45,11 @@ def token_mean_term(logits: tf.Tensor, labels: tf.Tensor) -> LossTerm:
       logits: float [batch, length, labels].
       labels: int [batch, length], IGNORED_LABEL where nothing is to be predicted.
     """
-    counted = tf.not_equal(labels, IGNORED_LABEL)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
         logits=tf.cast(logits, tf.float32), labels=tf.maximum(labels, 0)
     )
-    losses = tf.where(counted, losses, 0.0)
-    return LossTerm(tf.reduce_sum(losses), tf.reduce_sum(tf.cast(counted, tf.float32)))
+    losses = tf.where(tf.not_equal(labels, IGNORED_LABEL), losses, 0.0)
+    return LossTerm(tf.reduce_sum(losses), labelled_tokens(labels))
 
 
 def token_sum_term(logits: tf.Tensor, labels: tf.Tensor) -> LossTerm:

@@ -8,7 +8,7 @@ from kerasbert.errors import UsageError
 from kerasbert.keras import keras, require_keras2, tf
 from kerasbert.models.accumulation import accumulated_step
 from kerasbert.models.encoder import EncoderConfig, build_encoder
-from kerasbert.models.losses import LossTerm, combine, over_replicas
+from kerasbert.models.losses import LossTerm, combine, examples, over_replicas
 
 INPUT_NAMES = ("input_ids", "input_mask", "segment_ids")
 
@@ -82,9 +82,9 @@ class ExtractionModel(keras.Model):
     def _count_loss(self, loss: tf.Tensor, labels: Any) -> None:
         context = tf.distribute.get_replica_context()
         replicas = tf.cast(context.num_replicas_in_sync if context is not None else 1, tf.float32)
-        examples = over_replicas(tf.cast(tf.shape(tf.nest.flatten(labels)[0])[0], tf.float32))
+        count = over_replicas(examples(tf.nest.flatten(labels)[0]))
         # The tracker averages over replicas, the share is to be summed. Smaller batches weigh less.
-        self._loss_tracker.update_state(loss * replicas, sample_weight=examples / replicas)
+        self._loss_tracker.update_state(loss * replicas, sample_weight=count / replicas)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

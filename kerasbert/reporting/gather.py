@@ -297,6 +297,6 @@ def _compare(
         only = [n for n in range(len(gold)) if right[side][n] and not right[1 - side][n]]
         number[side] = len(only)
         examples[side] = [_example(gold[n], mistakes[n]) for n in only[:EXAMPLES]]
-    overall, _ = bootstrap(other)
+    overall, _ = bootstrap(other.sum(axis=1, keepdims=True))
     difference = compare(table, other)
     return Comparison(second.name, overall, difference, examples[0], examples[1], number[0], number[1])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -198,6 +199,12 @@ def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Train
         except yaml.YAMLError as error:
             raise UsageError(f"the value of {key} is not YAML: {text!r}") from error
     return config_from_dict(values, path)
+
+
+def as_overrides(texts: Mapping[str, str | None]) -> list[str]:
+    """Overrides that set keys to texts as they are; None leaves a key alone."""
+    # JSON strings are YAML too, and keep a path like "no" or "1e3" a string.
+    return [f"{key}={json.dumps(text, ensure_ascii=False)}" for key, text in texts.items() if text is not None]
 
 
 def config_from_dict(values: dict[str, Any], path: str | Path | None = None) -> TrainingConfig:

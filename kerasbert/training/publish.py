@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kerasbert.checksums import file_digest
 from kerasbert.errors import InputError, KerasbertError, UsageError
 from kerasbert.files import atomic_directory, describe_os_error, read_json, write_json
 from kerasbert.training.config import TrainingConfig
@@ -203,11 +204,11 @@ class Publisher:
         status = path.stat()
         key = (status.st_ino, status.st_size, status.st_mtime_ns)
         if key not in self._known:
-            self._known[key] = _sha256(path)
+            self._known[key] = file_digest(path)
         return self._known[key]
 
     def _is_whole(self, blob: Path) -> bool:
-        return blob.name in self._verified or _sha256(blob) == blob.name
+        return blob.name in self._verified or file_digest(blob) == blob.name
 
 
 @contextmanager
@@ -368,7 +369,7 @@ def _copy(source: Path, target: Path) -> str:
                 written.write(block)
             written.flush()
             os.fsync(written.fileno())
-        if _sha256(passing) != digest.hexdigest():
+        if file_digest(passing) != digest.hexdigest():
             raise OSError(None, f"{target.name} is not what was written to it")
         passing.replace(target)
     finally:
@@ -378,9 +379,4 @@ def _copy(source: Path, target: Path) -> str:
 
 
 def _sums(directory: Path) -> dict[str, str]:
-    return {p.relative_to(directory).as_posix(): _sha256(p) for p in directory.rglob("*") if p.is_file()}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    return {p.relative_to(directory).as_posix(): file_digest(p) for p in directory.rglob("*") if p.is_file()}

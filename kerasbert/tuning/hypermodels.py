@@ -18,8 +18,9 @@ from kerasbert.training.config import StageConfig, TrainingConfig
 from kerasbert.training.examples import Examples
 from kerasbert.training.input import evaluation_dataset, steps_per_epoch, training_dataset
 from kerasbert.training.materials import Materials, read_materials
-from kerasbert.training.optimizer import AdamWeightDecay, WarmupLinearDecay
+from kerasbert.training.optimizer import WarmupLinearDecay, compile_model
 from kerasbert.training.resolve import resolve
+from kerasbert.training.strategy import padding_multiple
 from kerasbert.training.warm_start import bundle_encoder
 from kerasbert.tuning.compat import keras_tuner
 from kerasbert.tuning.space import Space, changed, chosen, declare, default_space
@@ -96,15 +97,7 @@ class ExtractionHyperModel(keras_tuner.HyperModel):
         stage = self._stage(config)
         total = steps_per_epoch(len(train), stage.batch_size) * math.ceil(stage.epochs)
         schedule = WarmupLinearDecay(stage.learning_rate, total, int(total * config.optimizer.warmup))
-        model.compile(
-            optimizer=AdamWeightDecay(
-                schedule,
-                bias_correction=config.optimizer.bias_correction,
-                weight_decay_rate=config.optimizer.weight_decay,
-                global_clipnorm=config.optimizer.clip_norm,
-            )
-        )
-        model.optimizer.build(model.trainable_variables)
+        compile_model(model, schedule, config.optimizer)
         start_model(model, self.stage, materials, config, self.initialize)
         return model
 
@@ -121,7 +114,7 @@ class ExtractionHyperModel(keras_tuner.HyperModel):
         _, train, dev = self._prepare(config)
         per_epoch = steps_per_epoch(len(train), batch_size)
         _set_length(model, per_epoch * epochs, config.optimizer.warmup)
-        strategy, multiple = model.distribute_strategy, 8 if config.runtime.precision == "mixed_float16" else 1
+        strategy, multiple = model.distribute_strategy, padding_multiple(config.runtime.precision)
         begin = kwargs.get("initial_epoch", 0) * per_epoch
         if dev is not None:
             validation, steps = evaluation_dataset(dev, batch_size, strategy, multiple)

@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,19 +17,10 @@ from kerasbert.serving.app import METRICS_PATH, Access, make_app
 from kerasbert.serving.batcher import Full, Limits
 from kerasbert.serving.monitoring import Monitoring
 from kerasbert.serving.rest import Arrays, RequestError
+from tests.serving.server import Reply
 
 PREDICT = "/v1/models/m:predict"
 ONE = b'{"instances": ["a"]}'
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.body)
 
 
 class Model:
@@ -77,7 +68,7 @@ class Model:
 
 def ask(
     model: Model, method: str, path: str, body: bytes | list[bytes] = b"", access: Access | None = None, **headers: str
-) -> Answer:
+) -> Reply:
     """One request to the application, without a socket."""
     app: Any = make_app(model, Monitoring(), access or Access())  # type: ignore[arg-type]
     chunks = body if isinstance(body, list) else [body]
@@ -96,7 +87,7 @@ def ask(
     scope = {"type": "http", "method": method, "path": path, "headers": raw, "query_string": b"", "root_path": ""}
     asyncio.run(app(scope, receive, send))
     head = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Answer(sent[0]["status"], head, b"".join(message.get("body", b"") for message in sent[1:]))
+    return Reply(sent[0]["status"], head, b"".join(message.get("body", b"") for message in sent[1:]))
 
 
 def test_a_large_request_takes_turns_and_a_narrow_answer() -> None:

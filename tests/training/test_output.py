@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,11 +13,16 @@ from kerasbert.training.config import TrainingConfig, config_from_dict
 from kerasbert.training.output import claimed, recorded
 
 
+def trained_with(settings: dict[str, Any], directory: Path) -> None:
+    """Makes a directory one in which something was trained."""
+    (directory / "bundle").mkdir()
+    (directory / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+
+
 def test_a_record_from_before_a_section_existed_is_gone_on_with(tmp_path: Path) -> None:
     earlier = TrainingConfig().to_dict()
     del earlier["joint"]
-    (tmp_path / "bundle").mkdir()
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(earlier), encoding="utf-8")
+    trained_with(earlier, tmp_path)
     with claimed(tmp_path, TrainingConfig()):
         pass
     changed = config_from_dict({"joint": {"epochs": 77}})
@@ -28,8 +34,7 @@ def test_how_often_the_state_is_saved_may_change(tmp_path: Path) -> None:
     earlier = TrainingConfig().to_dict()
     # A record from before a key existed.
     del earlier["runtime"]["checkpoint_minutes"]
-    (tmp_path / "bundle").mkdir()
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(earlier), encoding="utf-8")
+    trained_with(earlier, tmp_path)
     often = config_from_dict({"runtime": {"checkpoint_steps": 7, "checkpoint_minutes": 1}})
     with claimed(tmp_path, often):
         assert recorded(tmp_path) == often.to_dict()
@@ -47,8 +52,7 @@ def test_changes_can_be_accepted(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 def test_a_record_from_before_a_key_existed_is_gone_on_with(tmp_path: Path) -> None:
     earlier = TrainingConfig().to_dict()
     del earlier["joint"]["head_size"], earlier["predicate"]["threshold"], earlier["model"]["frozen_layers"]
-    (tmp_path / "bundle").mkdir()
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(earlier), encoding="utf-8")
+    trained_with(earlier, tmp_path)
     with claimed(tmp_path, TrainingConfig()):
         pass
     changed = config_from_dict({"joint": {"head_size": 32}})
