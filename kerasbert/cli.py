@@ -21,6 +21,7 @@ import typer
 
 from kerasbert import cli_health, cli_serving
 from kerasbert.cli_data import COMMANDS as DATA_COMMANDS
+from kerasbert.cli_data import refuse_existing
 from kerasbert.cli_project import init_command, report
 from kerasbert.cli_tune import register as register_tune
 from kerasbert.errors import InputError, KerasbertError, UsageError
@@ -92,13 +93,12 @@ def train(
     json_output: Json = False,
 ) -> None:
     """Train on annotated sentences; the same command again goes on where an interrupted training stopped."""
-    from kerasbert.training.config import load_config
+    from kerasbert.training.config import as_overrides, load_config
 
     if "=" in recipe:
         recipe, overrides = "joint", [recipe, *(overrides or [])]
     short = {"data.train": train_file, "data.dev": dev_file, "data.schema": schema, "model.init": init}
-    # JSON strings are YAML too, and keep a path like "no" or "1e3" a string.
-    settings = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in short.items() if value is not None]
+    settings = as_overrides(short)
     automatic = batch_size == "auto"
     if batch_size is not None and not automatic:
         if not batch_size.isdigit():
@@ -150,9 +150,8 @@ def extract(
     for text in texts or ():
         if problem := unusable(text):
             raise UsageError(f"a sentence {problem}: {text[:40]!a}", hint="give sentences in UTF-8")
-    for path in (output, rejects):
-        if path is not None and path.exists() and not force:
-            raise UsageError("is there already", path=path, hint="add --force to replace it")
+    inputs = [Path(input_file)] if input_file not in (None, "-") else []
+    refuse_existing(force, *(path for path in (output, rejects) if path is not None), inputs=inputs)
     from kerasbert.extraction.extractor import Extractor
     from kerasbert.extraction.stream import extract_file
     from kerasbert.rendering import print_triples

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +34,7 @@ def import_annotations(
 
     if unit not in (None, "characters", "utf16"):
         raise UsageError(f"unknown unit {unit!r}", hint="give characters or utf16")
-    refuse_existing(force, output, *beside(output))
+    refuse_existing(force, output, *beside(output), inputs=files)
     written, account = import_files(form, files, output, unit)  # type: ignore[arg-type]
     if json_output:
         paths = {name: str(path) if path else None for name, path in written._asdict().items()}
@@ -65,17 +65,18 @@ def export_annotations(
 ) -> None:
     """Write sentences for an annotation tool, as annotations or as a model's predictions to correct."""
     from kerasbert.annotation.exporting import export_annotations as export
-    from kerasbert.annotation.exporting import labeling_interface
+    from kerasbert.annotation.exporting import labeling_interface, require_format
     from kerasbert.corpus.reader import load_corpus, read_texts
     from kerasbert.corpus.rejects import Rejects
     from kerasbert.corpus.schemas import read_schema, schema_from_sentences
     from kerasbert.files import atomic_write
     from kerasbert.schema import Sentence
 
+    require_format(form)
     if threshold is not None and model is None:
         raise UsageError("--threshold is for --model", hint="leave it out")
     interface = output.with_name(output.name + ".interface.xml")
-    refuse_existing(force, output, *([interface] if form == "label-studio" else []))
+    refuse_existing(force, output, *([interface] if form == "label-studio" else []), inputs=[corpus])
     known = read_schema(schema) if schema is not None else None
     account = Rejects()
     rejects = output.with_name(output.name + ".rejects.jsonl")
@@ -119,7 +120,7 @@ def split(
     from kerasbert.corpus.reader import load_corpus
     from kerasbert.corpus.split import PARTS, split_corpus, write_split
 
-    refuse_existing(force, *(output / f"{part}.jsonl" for part in PARTS), output / "split.json")
+    refuse_existing(force, *(output / f"{part}.jsonl" for part in PARTS), output / "split.json", inputs=[corpus])
     sentences = load_corpus(corpus, None, output / "rejected.jsonl")
     made = split_corpus(sentences, dev, test, seed, near)
     write_split(made, output)
@@ -144,7 +145,7 @@ def rank(
     from kerasbert.files import atomic_write
     from kerasbert.progress import progress_bar
 
-    refuse_existing(force, output)
+    refuse_existing(force, output, inputs=[texts])
     account = Rejects()
     rejects = output.with_name(output.name + ".rejects.jsonl")
     sentences = list(read_texts(texts, account))
@@ -167,9 +168,12 @@ def rank(
         say(f"{account.summary()}; see {rejects}")
 
 
-def refuse_existing(force: bool, *paths: Path) -> None:
-    """Keeps what is there already, unless the user says otherwise."""
+def refuse_existing(force: bool, *paths: Path, inputs: Sequence[Path] = ()) -> None:
+    """Keeps what is there already, unless the user says otherwise, and what is read in any case."""
+    read = {path.resolve() for path in inputs}
     for path in paths:
+        if path.resolve() in read:
+            raise UsageError("is read and cannot be written as well", path=path, hint="give another output")
         if path.exists() and not force:
             raise UsageError("is there already", path=path, hint="add --force to replace it")
 

@@ -120,7 +120,7 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        for left in leftovers(path):
             shutil.rmtree(left, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
         temporary.chmod(0o777 & ~_umask())
@@ -137,6 +137,12 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def leftovers(path: str | Path) -> list[Path]:
+    """What writes of `atomic_directory` that were killed have left."""
+    path = Path(path).resolve()
+    return sorted(path.parent.glob(f".{glob.escape(path.name)}.*.tmp"))
 
 
 def displaced(path: str | Path) -> Path:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from kerasbert.corpus.reader import write_corpus
 from kerasbert.corpus.schemas import name_problem
 from kerasbert.errors import UsageError
-from kerasbert.files import atomic_directory, atomic_write, write_json
-from kerasbert.models.encoder import EncoderConfig
+from kerasbert.files import atomic_directory, atomic_write
 from kerasbert.project_example import CONFIG, EXAMPLES, PREDICATES, README, SMALL, TO_FINE_TUNE
 from kerasbert.schema import Sentence, Triple
 from kerasbert.training.resolve import expected_case
+from kerasbert.untrained import CheckpointWriter, write_small_encoder
 
 LANGUAGES = ("zh", "en")
 
@@ -24,7 +25,7 @@ def create_project(
     language: str,
     predicates: Sequence[str],
     checkpoint: str | Path | None,
-    write_checkpoint: Callable[[Path, EncoderConfig, int], None],
+    write_checkpoint: CheckpointWriter,
 ) -> Path:
     """Writes a project that `kerasbert train --config` can train at once.
 
@@ -91,7 +92,7 @@ def example_sentences(language: str) -> list[Sentence]:
     return made
 
 
-def _write_small_encoder(folder: Path, write_checkpoint: Callable[[Path, EncoderConfig, int], None]) -> None:
+def _write_small_encoder(folder: Path, write_checkpoint: CheckpointWriter) -> None:
     """An untrained encoder that knows every common Chinese character, and other words letter by letter."""
     letters = [chr(code) for code in range(ord("!"), ord("~") + 1) if not chr(code).isupper()]
     chinese = [chr(code) for code in range(0x4E00, 0xA000)]
@@ -99,22 +100,8 @@ def _write_small_encoder(folder: Path, write_checkpoint: Callable[[Path, Encoder
     pieces = [f"##{letter}" for letter in letters if letter.isalnum()]
     special = ["[PAD]", *(f"[unused{n}]" for n in range(1, 100)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     tokens = list(dict.fromkeys([*special, *letters, *pieces, *marks, *chinese]))
-    encoder = EncoderConfig(
-        vocab_size=len(tokens),
-        hidden_size=128,
-        num_layers=2,
-        num_heads=4,
-        intermediate_size=512,
-        max_positions=256,
-        initializer_range=0.08,
-        hidden_dropout=0.0,
-        attention_dropout=0.0,
-    )
-    with atomic_write(folder / "vocab.txt") as handle:
-        handle.writelines(token + "\n" for token in tokens)
-    write_json(folder / "bert_config.json", encoder.to_dict())
-    write_checkpoint(folder / "bert_model.ckpt", encoder, _SEED)
+    write_small_encoder(folder, tokens, _SEED, write_checkpoint)
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

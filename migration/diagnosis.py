@@ -20,8 +20,12 @@ def diagnose_checkpoints(directory: Path) -> list[Finding]:
     )
     if prefixes:
         return [_diagnose(directory / prefix) for prefix in prefixes]
-    if any((directory / name).is_file() for name in (SAFETENSORS, PICKLED)):
+    if (directory / SAFETENSORS).is_file():
         return [_diagnose(directory)]
+    if (directory / PICKLED).is_file():
+        convert = command("kerasbert-migrate", "checkpoint", "convert", directory, "NEW", "--allow-pickle")
+        summary = f"{PICKLED} is a pickle and was not opened"
+        return [Finding("Hugging Face checkpoint", directory, summary, (), (), (convert,))]
     return []
 
 

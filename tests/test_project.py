@@ -16,7 +16,7 @@ import pytest
 from kerasbert.corpus.check import check_corpus
 from kerasbert.corpus.reader import load_corpus
 from kerasbert.corpus.schemas import read_schema
-from kerasbert.project import LANGUAGES, example_sentences
+from kerasbert.project import LANGUAGES, create_project, example_sentences
 from kerasbert.training.config import load_config
 from tests import tiny
 from tests.commandline import contents, process, refused, run
@@ -33,6 +33,12 @@ def answer(lines: Sequence[str], *arguments: object) -> tuple[int, str]:
     with mock.patch.object(sys, "stdin", _Terminal("".join(line + "\n" for line in lines))):
         done = run(*arguments)
     return done.code, done.err
+
+
+def test_names_that_yaml_would_read_otherwise(tmp_path: Path) -> None:
+    names = ["no", "a: b", 'q"uote', "back\\slash", "bell\x07", "1e3"]
+    create_project(tmp_path / "p", "zh", names, None, lambda prefix, encoder, seed: None)
+    assert set(names) <= set(read_schema(tmp_path / "p/schema.yaml").names)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -35,6 +35,16 @@ class _Marks(NamedTuple):
     aside: list[list[Any]]
 
 
+def require_format(form: str) -> None:
+    """Refuses a format that nothing is exported to.
+
+    Raises:
+      UsageError: it is none of FORMATS.
+    """
+    if form not in FORMATS:
+        raise UsageError(f"unknown format {form!r}", hint=f"choose one of {', '.join(FORMATS)}")
+
+
 def export_annotations(
     form: str, sentences: Iterable[Sentence], output: str | Path, predictions: str | None = None
 ) -> tuple[int, int, int]:
@@ -58,8 +68,7 @@ def export_annotations(
       UsageError: an unknown form.
       InputError: the file cannot be written.
     """
-    if form not in FORMATS:
-        raise UsageError(f"unknown format {form!r}", hint=f"choose one of {', '.join(FORMATS)}")
+    require_format(form)
     counts = [0, 0, 0]
 
     def items() -> Iterator[str]:

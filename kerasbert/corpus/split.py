@@ -115,8 +115,11 @@ def split_corpus(
 
 
 def write_split(split: Split, directory: str | Path) -> None:
-    """Writes each part as `PART.jsonl` and the report as `split.json`."""
+    """Writes each part as `PART.jsonl` and the report as `split.json`; a part of an earlier split does not stay."""
     directory = Path(directory)
+    for part in PARTS:
+        if part not in split.parts:
+            (directory / f"{part}.jsonl").unlink(missing_ok=True)
     for part, sentences in split.parts.items():
         write_corpus(directory / f"{part}.jsonl", sentences)
     write_json(directory / "split.json", split.to_dict())

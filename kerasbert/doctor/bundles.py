@@ -8,7 +8,7 @@ from kerasbert.bundle import MANIFEST, OPTIMIZER, load_model, read_description, 
 from kerasbert.checksums import changed_files
 from kerasbert.doctor.finding import Finding, command
 from kerasbert.errors import KerasbertError
-from kerasbert.files import displaced
+from kerasbert.files import displaced, leftovers
 
 _PIPELINE = {"predicate", "labeling"}
 _SENTENCE = "..."
@@ -19,10 +19,7 @@ def diagnose_bundle(directory: Path) -> Finding | None:
     place = next((p for p in (directory, displaced(directory)) if (p / MANIFEST).is_file()), None)
     if place is None:
         return None
-    notes = [
-        f"{left} was left by a write that was killed and can be removed"
-        for left in sorted(place.parent.glob(f".{directory.resolve().name}.*.tmp"))
-    ]
+    notes = [f"{left} was left by a write that was killed and can be removed" for left in leftovers(directory)]
     if place != directory:
         notes.append(f"a write was killed while it put the new one in place; the earlier one is read, from {place}")
     try:
@@ -52,5 +49,7 @@ def _commands(directory: Path, place: Path, stages: set[str]) -> tuple[str, ...]
             commands.append(command("kerasbert", "train", stage, *words))
         elif stage in _PIPELINE and not stages >= _PIPELINE:
             other = next(iter(_PIPELINE - stages))
-            commands.append(command("kerasbert", "train", other, "--train", "FILE", "--output", directory.parent))
+            commands.append(
+                command("kerasbert", "train", other, "--train", "FILE", "--output", directory.resolve().parent)
+            )
     return tuple(commands)

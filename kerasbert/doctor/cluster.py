@@ -101,7 +101,7 @@ def _try(task: str, address: str, own: bool, timeout: float) -> Member:
     host = host.strip("[]")
     try:
         found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return Member(task, address, "unknown host", f"{task}: the name {host} does not resolve")
     if own:
         return _try_own(task, address, found)
@@ -122,6 +122,8 @@ def _try_own(task: str, address: str, found: list[Any]) -> Member:
     family, kind, protocol, _, place = found[0]
     try:
         with socket.socket(family, kind, protocol) as listener:
+            # Connections of a training that has ended linger; they keep nobody from listening.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(place)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:

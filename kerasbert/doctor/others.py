@@ -46,7 +46,7 @@ def _corpus(path: Path) -> Finding | None:
             triples += len(sentence.triples)
     except KerasbertError as error:
         problem = str(error)
-    if not account.used:
+    if not account.used and problem is None:
         return None
     notes = (account.summary(),) if account.items else ()
     summary = f"{account.used} sentences, {triples} triples"

@@ -18,12 +18,12 @@ from kerasbert.files import read_json
 from kerasbert.keras import tf
 from kerasbert.recipes import PIPELINE, STAGES
 from kerasbert.tensors import first_line
+from kerasbert.training.checkpoints import stem
 from kerasbert.training.config import TrainingConfig, config_from_dict
 from kerasbert.training.input import steps_per_epoch
 from kerasbert.training.store import store_problems
 
 _UNREADABLE = (tf.errors.OpError, RuntimeError, IndexError, ValueError)
-_CHECKPOINT_FILE = re.compile(r"\.(index|data-\d{5}-of-\d{5}|sha256)$")
 
 
 def diagnose_training(directory: Path) -> Finding | None:
@@ -40,7 +40,9 @@ def diagnose_training(directory: Path) -> Finding | None:
     if not isinstance(values, dict) or not {"data", "model", "runtime"} <= values.keys():
         return None
     problems: list[str] = []
-    notes = [f"{left} was left by a write that was killed; the next start removes it" for left in _orphans(directory)]
+    running = _is_running(record)
+    orphans = () if running else _orphans(directory)
+    notes = [f"{left} was left by a write that was killed; the next start removes it" for left in orphans]
     config: TrainingConfig | None = None
     try:
         config = config_from_dict(values, record)
@@ -52,7 +54,7 @@ def diagnose_training(directory: Path) -> Finding | None:
         line, found = _stage(directory / stage, config)
         lines.append(f"{stage}: {line}")
         problems += found
-    if _is_running(record):
+    if running:
         notes.append("a process is training there now")
     if config is not None:
         sources = {"data.train": config.data.train, "data.dev": config.data.dev, "data.schema": config.data.schema}
@@ -132,7 +134,7 @@ def _orphans(directory: Path) -> Iterator[Path]:
     for folder in sorted(directory.glob("*/checkpoints")):
         named = {prefix.name for prefix in _states(folder) or ()}
         for path in sorted(folder.iterdir()):
-            prefix = _CHECKPOINT_FILE.sub("", path.name)
+            prefix = stem(path)
             temporary = path.name.startswith(("checkpoint.tmp", ".")) or path.name.endswith("_temp")
             if temporary or (named and prefix.startswith("ckpt-") and prefix not in named):
                 yield path

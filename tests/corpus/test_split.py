@@ -125,6 +125,12 @@ def test_the_command(tmp_path: Path) -> None:
     done = run("split", path, "-o", output, "--force")
     assert done.code == 0 and "each group of them is in one part" in done.err
     assert len(load_corpus(output / "test.jsonl")) == 9
+    # What an earlier split put into a part that this one lacks is in another part now.
+    assert run("split", path, "-o", output, "--test", "0", "--force").code == 0
+    assert not (output / "test.jsonl").exists()
+    before = contents(output)
+    refused(run("split", output / "train.jsonl", "-o", output, "--force"), 2, "train.jsonl", "is read")
+    assert contents(output) == before
 
 
 def test_a_split_of_sentences_that_are_all_different(tmp_path: Path) -> None:

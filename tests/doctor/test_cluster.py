@@ -44,6 +44,27 @@ def test_members_are_tried(free: str, listening: str) -> None:
     assert [member.task for member in members] == ["worker 0", "worker 1", "worker 2", "worker 3"]
 
 
+def test_a_host_that_cannot_be_a_name() -> None:
+    (member,) = check_cluster(config("a..b:2222"))
+    assert member.state == "unknown host"
+
+
+def test_connections_that_linger_keep_nobody_from_listening() -> None:
+    with socket.socket() as listener:
+        # As gRPC's servers do.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        address = listener.getsockname()
+        with socket.create_connection(address) as client:
+            served, _ = listener.accept()
+            # The side that closes first is left waiting.
+            served.close()
+            assert not client.recv(1)
+    (member,) = check_cluster(config(f"{address[0]}:{address[1]}"))
+    assert member.state == OWN
+
+
 def test_the_own_address(listening: str) -> None:
     (member,) = check_cluster(config(listening, index="0"))
     assert member.state == "port taken" and "still runs" in str(member.fault)

@@ -214,6 +214,28 @@ def test_an_object_checkpoint_and_a_hugging_face_folder(tmp_path: Path) -> None:
     assert "cannot be read as safetensors" in look(folder)[0].problems[0]
 
 
+def test_a_pickle_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle")
+    finding = one(tmp_path, "Hugging Face checkpoint")
+    assert not finding.problems and "--allow-pickle" in finding.commands[0]
+
+
+def test_a_running_training_leaves_nothing_to_remove(trained: Path) -> None:
+    half = trained / "predicate" / ".history.csv.abc.tmp"
+    half.write_bytes(b"half")
+    with (trained / "config.yaml").open("rb") as record:
+        fcntl.flock(record, fcntl.LOCK_EX)
+        finding = next(found for found in look(trained) if found.kind == "training")
+    assert not any("left by a write" in note for note in finding.notes)
+    assert any("is training there now" in note for note in finding.notes)
+
+
+def test_a_corpus_that_breaks_at_once_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl.gz").write_bytes(b"\x1f\x8bnothing")
+    (tmp_path / "array.json").write_bytes(b'[{"text": "\xff"}]')
+    assert {finding.path.name for finding in look(tmp_path) if finding.problems} == {"array.json", "corpus.jsonl.gz"}
+
+
 def test_an_export(tmp_path: Path) -> None:
     module = tf.Module()
     module.weight = tf.Variable(tf.ones([50]))
