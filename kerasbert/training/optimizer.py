@@ -107,7 +107,7 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         index = self._index_dict[self._var_key(variable)]
         rate = tf.cast(self.learning_rate, variable.dtype)
         if (multiple := self.rate_of(variable.name)) != 1.0:
-            rate *= multiple
+            rate = rate * multiple
         step = tf.cast(self.iterations + 1, variable.dtype)
         # A power of zero makes the fused kernel's correction factor exactly one.
         power_1 = tf.pow(tf.cast(self.beta_1, variable.dtype), step) if self.bias_correction else 0.0
