@@ -22,6 +22,7 @@ import typer
 from kerasbert import cli_health, cli_serving
 from kerasbert.cli_data import COMMANDS as DATA_COMMANDS
 from kerasbert.cli_data import refuse_existing
+from kerasbert.cli_page import demo_page
 from kerasbert.cli_project import init_command, report
 from kerasbert.cli_tune import register as register_tune
 from kerasbert.errors import InputError, KerasbertError, UsageError
@@ -42,6 +43,7 @@ app = typer.Typer(
 
 app.command()(cli_serving.export)
 app.command()(cli_serving.serve)
+app.command()(demo_page)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines in place of a table.")]
 

@@ -18,9 +18,9 @@ LAYERS = [
     {"models", "annotation"},
     {"bundle", "training", "evaluation"},
     {"extraction"},
-    {"recipes", "rendering", "progress", "project_example", "untrained", "reporting", "serving", "tuning"},
+    {"recipes", "rendering", "progress", "project_example", "untrained", "reporting", "serving", "tuning", "page"},
     {"demo", "project", "doctor"},
-    {"cli_data", "cli_serving", "cli_health", "cli_tune"},
+    {"cli_data", "cli_serving", "cli_health", "cli_tune", "cli_page"},
     {"cli_project"},
     {"cli"},
 ]
