@@ -10,7 +10,10 @@ from pathlib import Path
 from benchmarks.harness import environment
 from kerasbert.files import write_json
 
-NAMES = ("forward", "training", "prediction", "extraction", "joint", "joint_training", "conversion", "resume", "input")
+NAMES = (
+    *("forward", "training", "prediction", "extraction", "beam", "joint", "joint_training"),
+    *("conversion", "resume", "input"),
+)
 
 
 def main() -> None:
