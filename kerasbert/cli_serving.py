@@ -26,6 +26,9 @@ def export(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Probability needed: of a triple, of a predicate in two stages."),
     ] = None,
+    weights: Annotated[
+        str, typer.Option(help="What matrices are stored as: float32, float16, bfloat16 or int8.")
+    ] = "float32",
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Export a model as a SavedModel, from text to triples, that TensorFlow Serving or plain TensorFlow runs."""
@@ -42,7 +45,7 @@ def export(
             raise UsageError("holds no sentence to check the export with", path=check)
     from kerasbert.serving.export import export_model
 
-    result = export_model(model, directory, texts, threshold, _say)
+    result = export_model(model, directory, texts, threshold, _say, weights)
     proof = result.proof
     if json_output:
         data = {
@@ -52,6 +55,7 @@ def export(
             "triples": proof.triples,
             "difference": proof.difference,
             "operations": proof.operations,
+            "weights": weights,
         }
         print(json.dumps(data, ensure_ascii=False))  # noqa: T201
         return

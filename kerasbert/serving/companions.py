@@ -70,8 +70,8 @@ and `object`; ranges count tokens.
 
 ## Check at export
 
-{sentences} sentences with {triples} triples: every string, type, offset and order equal to the Extractor's, confidence
-within {difference:.1e}.
+{sentences} sentences with {triples} triples: every string, type, offset and order equal to the Extractor's{rounded},
+confidence within {difference:.1e}.
 
 ## Metrics
 
@@ -146,7 +146,15 @@ def write_batching(directory: Path) -> None:
     (directory / BATCHING).write_text(text, encoding="utf-8")
 
 
-def write_card(directory: Path, version: int, pipeline: JointPipeline | Pipeline, proof: Proof) -> None:
+def stored_bytes(directory: Path) -> int:
+    """Size of a SavedModel without what stands beside it: its graph, variables and assets."""
+    parts = [directory / "saved_model.pb", *(directory / "variables").iterdir(), *(directory / "assets").glob("*")]
+    return sum(part.stat().st_size for part in parts)
+
+
+def write_card(
+    directory: Path, version: int, pipeline: JointPipeline | Pipeline, proof: Proof, weights: str = "float32"
+) -> None:
     """Writes the model card.
 
     Args:
@@ -154,6 +162,7 @@ def write_card(directory: Path, version: int, pipeline: JointPipeline | Pipeline
       version: its number.
       pipeline: what was exported.
       proof: what the check found.
+      weights: what its matrices are stored as.
     """
     bundle = pipeline.bundle
     shapes = {stage: bundle.models[stage].encoder_config for stage in stages(pipeline)}
@@ -165,6 +174,8 @@ def write_card(directory: Path, version: int, pipeline: JointPipeline | Pipeline
     lines.append(f"* inputs of {bundle.settings['max_length']} tokens, longer texts in overlapping windows")
     of = "triple" if isinstance(pipeline, JointPipeline) else "predicate"
     lines.append(f"* threshold {pipeline.threshold:g} on the {of}'s probability")
+    size = stored_bytes(directory) / 1e6
+    lines.append(f"* matrices stored as {weights}, {size:.1f} MB of graph and variables on disk")
     schema = [
         f"| {_cell(predicate.name)} | {_cell(subject_type)} | {_cell(object_type)} |"
         for predicate in bundle.schema
@@ -180,6 +191,7 @@ def write_card(directory: Path, version: int, pipeline: JointPipeline | Pipeline
         sentences=proof.sentences,
         triples=proof.triples,
         difference=proof.difference,
+        rounded="" if weights == "float32" else f" with its matrices rounded to {weights}",
         metrics=_metrics(bundle.metrics),
         schema="\n".join(schema),
     )

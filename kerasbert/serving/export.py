@@ -17,6 +17,7 @@ from kerasbert.keras import tf
 from kerasbert.serving.companions import require_serving_protos, write_batching, write_card, write_warm_up
 from kerasbert.serving.module import IDS_SIGNATURE, TEXT_SIGNATURE, ExtractionModule
 from kerasbert.serving.proof import Proof, prove
+from kerasbert.serving.weights import require_weights
 
 _SEED = 2019
 _WARM_UP_TEXTS = 16
@@ -43,6 +44,7 @@ def export_model(
     texts: Sequence[str] | None = None,
     threshold: float | None = None,
     announce: Callable[[str], None] = lambda line: None,
+    weights: str = "float32",
 ) -> Exported:
     """Publishes the model of a bundle as the next version in a directory, as TensorFlow Serving expects it.
 
@@ -54,11 +56,15 @@ def export_model(
       texts: sentences on which the export has to agree with the model; by default some of the embedded sample.
       threshold: probability from which a triple counts; the bundle's by default.
       announce: called with a line about each step.
+      weights: what the matrices are stored as, see `kerasbert.serving.weights.WEIGHTS`; the export has to agree with
+        the model whose matrices are rounded the same way.
 
     Raises:
       InputError: no model there, the target cannot be written, or the export does not agree.
-      UsageError: no sentence to check, tensorflow-serving-api is missing, or another export to the target is under way.
+      UsageError: no such type of weights, no sentence to check, tensorflow-serving-api is missing, or another export to
+        the target is under way.
     """
+    require_weights(weights)
     require_serving_protos()
     texts = sample_texts() if texts is None else list(texts)
     if not texts:
@@ -68,7 +74,7 @@ def export_model(
         directory = Path(target) / str(version)
         with atomic_directory(directory) as folder:
             announce("building the graph")
-            module = ExtractionModule(pipeline)
+            module = ExtractionModule(pipeline, weights)
             signatures = {TEXT_SIGNATURE: module.extract, IDS_SIGNATURE: module.extract_ids}
             tf.saved_model.save(module, str(folder), signatures)
             announce(f"comparing it with the model on {len(texts)} sentences")
@@ -76,7 +82,7 @@ def export_model(
             chosen = texts[:_WARM_UP_TEXTS]
             write_warm_up(folder, chosen, pipeline.tokenizer(tf.constant([t.encode() for t in chosen])).ids.to_list())
             write_batching(folder)
-            write_card(folder, version, pipeline, proof)
+            write_card(folder, version, pipeline, proof, weights)
     return Exported(directory, version, proof)
 
 

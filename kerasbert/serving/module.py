@@ -7,6 +7,7 @@ from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.keras import tf
 from kerasbert.serving.statements import Statements, joint_statements, pipeline_statements
 from kerasbert.serving.triples import Types, argument_types, best_statements, padded
+from kerasbert.serving.weights import NarrowWeights
 from kerasbert.serving.windows import Tokens
 
 TEXT_SIGNATURE, IDS_SIGNATURE = "serving_default", "ids"
@@ -24,16 +25,18 @@ class ExtractionModule(tf.Module):
     are triples; behind them stand "", -1 and 0.0.
 
     Args:
-      pipeline: the model, of one pass or of two stages.
+      pipeline: the model, of one pass or of two stages; its matrices are rounded to what `weights` can hold.
+      weights: what they are stored as, see `kerasbert.serving.weights.WEIGHTS`.
     """
 
-    def __init__(self, pipeline: JointPipeline | Pipeline) -> None:
+    def __init__(self, pipeline: JointPipeline | Pipeline, weights: str = "float32") -> None:
         super().__init__()
         self._pipeline = pipeline
         self._tokenizer = pipeline.tokenizer
         self._types = Types.of(pipeline.bundle.schema)
-        # The variables alone, so that saving does not trace the Keras models once more.
-        self._variables = [v for stage in stages(pipeline) for v in pipeline.bundle.models[stage].variables]
+        # The variables alone are tracked, so that saving does not trace the Keras models once more.
+        self._weights = NarrowWeights([pipeline.bundle.models[stage] for stage in stages(pipeline)], weights)
+        self._variables = self._weights.variables
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def extract(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -84,10 +87,11 @@ class ExtractionModule(tf.Module):
 
     def _answer(self, tokens: Tokens) -> tuple[Statements, dict[str, tf.Tensor]]:
         pipeline, types = self._pipeline, self._types
-        if isinstance(pipeline, JointPipeline):
-            stated = joint_statements(pipeline, tokens)
-        else:
-            stated = pipeline_statements(pipeline, tokens)
+        with self._weights.in_use():
+            if isinstance(pipeline, JointPipeline):
+                stated = joint_statements(pipeline, tokens)
+            else:
+                stated = pipeline_statements(pipeline, tokens)
         found = best_statements(stated, types)
         texts = tf.size(tokens.row_splits, tf.int64) - 1
         subject_type, object_type = (tf.gather(tf.constant(types.names), t) for t in argument_types(found, types))
