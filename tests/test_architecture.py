@@ -19,7 +19,7 @@ LAYERS = [
     {"bundle", "training", "evaluation"},
     {"extraction"},
     {"recipes", "rendering", "progress", "project_example", "untrained", "reporting", "serving", "tuning"},
-    {"demo", "project", "doctor"},
+    {"demo", "project", "doctor", "notebook"},
     {"cli_data", "cli_serving", "cli_health", "cli_tune"},
     {"cli_project"},
     {"cli"},

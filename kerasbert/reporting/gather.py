@@ -179,7 +179,7 @@ def gather(title: str, gold: Sequence[Sentence], system: System, other: System |
         _reliability(gold, system.sentences),
         system.histories,
         check_corpus(gold, schema_from_sentences(gold)),
-        _histogram([len(sentence.text) for sentence in gold]),
+        histogram([len(sentence.text) for sentence in gold]),
         {str(n): k for n, k in sorted(Counter(len(sentence.triples) for sentence in gold).items())},
         comparison,
     )
@@ -273,7 +273,7 @@ def _reliability(gold: Sequence[Sentence], predicted: Sequence[Sentence]) -> Rel
     )
 
 
-def _histogram(values: Sequence[int]) -> dict[str, int]:
+def histogram(values: Sequence[int]) -> dict[str, int]:
     """Numbers of values in up to 16 ranges of equal width."""
     width = max(-(-(max(values) + 1) // 16), 1)
     found = Counter(value // width for value in values)
