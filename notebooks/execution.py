@@ -28,7 +28,9 @@ def read(name: str) -> NotebookNode:
     return notebook
 
 
-def execute(name: str, python: str | Path, fields: Mapping[str, str | int], environment: Mapping[str, str]) -> NotebookNode:
+def execute(
+    name: str, python: str | Path, fields: Mapping[str, str | int], environment: Mapping[str, str]
+) -> NotebookNode:
     """Runs a notebook.
 
     Args:
