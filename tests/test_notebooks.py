@@ -9,7 +9,6 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import nbformat
 import pytest
 import typer
@@ -48,7 +47,7 @@ def words(notebook: NotebookNode) -> Iterator[list[str]]:
 def parse(arguments: list[str]) -> None:
     """Parses a command line as the program does, without running it."""
     command, rest = PROGRAMS[arguments[0]], arguments[1:]
-    while isinstance(command, click.Group):
+    while hasattr(command, "commands"):
         assert rest and rest[0] in command.commands, f"no such command: {shlex.join(arguments)}"
         command, rest = command.commands[rest[0]], rest[1:]
     command.make_context(shlex.join(arguments), rest).close()
@@ -100,7 +99,7 @@ def test_a_command_that_does_not_exist_is_seen() -> None:
     for wrong in (["kerasbert", "nothing"], ["kerasbert-migrate", "checkpoint", "nothing"]):
         with pytest.raises(AssertionError):
             parse(wrong)
-    with pytest.raises(click.UsageError):
+    with pytest.raises(Exception, match="No such option"):
         parse(["kerasbert", "evaluate", "gold", "--no-such-option"])
 
 
