@@ -13,7 +13,6 @@ import time
 import venv
 from pathlib import Path
 
-import nbformat
 from nbclient.exceptions import CellExecutionError
 
 from notebooks.execution import NAMES, execute
@@ -36,8 +35,8 @@ def main() -> int:
         for name in NAMES:
             begun = time.monotonic()
             try:
-                done = execute(name, python, {"work": str(place / "work" / name)}, {"TF_CPP_MIN_LOG_LEVEL": "3"})
-                nbformat.write(done, KEPT / f"{name}.ipynb")
+                fields = {"work": str(place / "work" / name)}
+                execute(name, python, fields, {"TF_CPP_MIN_LOG_LEVEL": "3"}, KEPT / f"{name}.ipynb")
                 print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
             except CellExecutionError as error:
                 failed.append(name)

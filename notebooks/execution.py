@@ -29,7 +29,7 @@ def read(name: str) -> NotebookNode:
 
 
 def execute(
-    name: str, python: str | Path, fields: Mapping[str, str | int], environment: Mapping[str, str]
+    name: str, python: str | Path, fields: Mapping[str, str | int], environment: Mapping[str, str], kept: Path
 ) -> NotebookNode:
     """Runs a notebook.
 
@@ -38,6 +38,7 @@ def execute(
       python: the interpreter of the kernel; it needs ipykernel.
       fields: values for fields of the notebook's forms.
       environment: variables of the kernel.
+      kept: file for the notebook with its outputs, also where a cell fails.
 
     Returns:
       The notebook with its outputs, without those of the checks.
@@ -58,8 +59,11 @@ def execute(
         manager = AsyncKernelManager(kernel_name=_KERNEL, kernel_spec_manager=known)
         place = {"metadata": {"path": str(FOLDER)}}
         client = NotebookClient(notebook, km=manager, timeout=_CELL_SECONDS, resources=place)
-        client.execute(env={**os.environ, **environment})
-    notebook.cells = cells
+        try:
+            client.execute(env={**os.environ, **environment})
+        finally:
+            notebook.cells = cells
+            nbformat.write(notebook, kept)
     return notebook
 
 

@@ -106,7 +106,8 @@ def test_a_command_that_does_not_exist_is_seen() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", execution.NAMES)
 def test_a_notebook_runs_to_its_end(name: str, tmp_path: Path) -> None:
-    done = execution.execute(name, sys.executable, {"work": str(tmp_path / "work")}, {"TF_CPP_MIN_LOG_LEVEL": "3"})
+    fields, quiet = {"work": str(tmp_path / "work")}, {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = execution.execute(name, sys.executable, fields, quiet, tmp_path / "done.ipynb")
     shown = [output for cell in done.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("text/html" in output.get("data", {}) for output in shown), "nothing to look at"
 
@@ -116,4 +117,5 @@ def test_a_command_that_fails_ends_the_run(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(execution, "FOLDER", tmp_path)
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("!exit 3")]), tmp_path / "bad.ipynb")
     with pytest.raises(CellExecutionError, match="ended with 3"):
-        execution.execute("bad", sys.executable, {}, {})
+        execution.execute("bad", sys.executable, {}, {}, tmp_path / "done.ipynb")
+    assert (tmp_path / "done.ipynb").is_file()
