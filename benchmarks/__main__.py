@@ -11,17 +11,28 @@ from benchmarks.harness import environment
 from kerasbert.files import write_json
 
 NAMES = ("forward", "training", "prediction", "extraction", "joint", "joint_training", "conversion", "resume", "input")
+LONG = ("quality",)
+"""What trains for hours, and so is measured only when it is named."""
 
 
 def main() -> None:
     """Runs the measurements and writes one JSON file each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help=f"which: {', '.join(NAMES)} [all]")
+    parser.add_argument(
+        "names", nargs="*", choices=[*NAMES, *LONG, []], help=f"which: {', '.join((*NAMES, *LONG))} [all but {LONG[0]}]"
+    )
     parser.add_argument("--data", type=Path, help="DuIE JSON lines to measure on [the embedded sample]")
     parser.add_argument("--vocab", type=Path, help="their vocabulary [the sample's]")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="where the JSON goes")
     parser.add_argument("--repeats", type=int, default=5, help="timed repetitions, of which the median counts [5]")
     parser.add_argument("--sentences", type=int, default=200_000, help="of the measurement `input` [200000]")
+    quality = parser.add_argument_group("of the measurement `quality`")
+    quality.add_argument("--dev", type=Path, help="held-out sentences")
+    quality.add_argument("--schema", type=Path, help="the predicates")
+    quality.add_argument("--init", type=Path, help="pretrained BERT checkpoint")
+    quality.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="a training each [1 2 3]")
+    quality.add_argument("--recipes", nargs="+", choices=("joint", "pipeline"), default=["joint", "pipeline"])
+    quality.add_argument("--set", nargs="+", default=[], metavar="SECTION.KEY=VALUE", help="settings of the training")
     arguments = parser.parse_args()
     print(json.dumps(environment(), indent=1))
     for name in arguments.names or NAMES:

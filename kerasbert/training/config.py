@@ -67,11 +67,13 @@ class StageConfig:
       epochs: passes over its examples.
       batch_size: sentences a step, over all replicas together.
       learning_rate: the peak of the schedule.
+      head_rate: multiple of the learning rate for the heads, which start from random weights.
     """
 
     epochs: float = 6.0
     batch_size: int = 32
     learning_rate: float = 3e-5
+    head_rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -292,6 +294,7 @@ def _check_ranges(config: TrainingConfig) -> None:
             (f"{name}.epochs", stage.epochs, 1e-9, 1e6),
             (f"{name}.batch_size", stage.batch_size, 1, 1e6),
             (f"{name}.learning_rate", stage.learning_rate, 0.0, 1.0),
+            (f"{name}.head_rate", stage.head_rate, 0.0, 1000.0),
         ]
     for key, value, low, high in checks:
         if not low <= value <= high:

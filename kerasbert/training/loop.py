@@ -99,7 +99,7 @@ def train_model(
     with strategy.scope():
         model = build()
         schedule = WarmupLinearDecay(stage.learning_rate, total, int(total * optimizer.warmup))
-        compile_model(model, schedule, optimizer)
+        compile_model(model, schedule, optimizer, stage.head_rate)
         model.accumulate = runtime.accumulate
         around = Surroundings(chief, functools.partial(in_any_worker, strategy), saved=saved)
         plan = Plan(per_epoch, total, dev is not None, _fingerprint(train, dev))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from kerasbert.keras import keras, tf
@@ -55,6 +56,8 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
       weight_decay_rate: decay of every weight whose name matches none of `excluded`.
       excluded: regular expressions of weight names that do not decay.
       global_clipnorm: largest global norm of the gradients.
+      rates: multiples of the learning rate for weights by regular expressions of their names; the first that matches
+        counts, any other weight has the rate itself.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         weight_decay_rate: float = 0.01,
         excluded: tuple[str, ...] = ("LayerNorm", "layer_norm", "bias"),
         global_clipnorm: float | None = 1.0,
+        rates: Mapping[str, float] | None = None,
         name: str = "adam_weight_decay",
         **kwargs: Any,
     ) -> None:
@@ -80,6 +84,7 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         self.bias_correction = bias_correction
         self.weight_decay_rate = weight_decay_rate
         self.excluded = tuple(excluded)
+        self.rates = dict(rates or {})
 
     def build(self, var_list: list[tf.Variable]) -> None:
         """Creates the moments `first_moments` and `second_moments`, one a variable, in the order of `var_list`."""
@@ -94,9 +99,15 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
         """Whether the weight of that name decays."""
         return bool(self.weight_decay_rate) and not any(re.search(pattern, name) for pattern in self.excluded)
 
+    def rate_of(self, name: str) -> float:
+        """The multiple of the learning rate by which the weight of that name is updated."""
+        return next((multiple for pattern, multiple in self.rates.items() if re.search(pattern, name)), 1.0)
+
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
         index = self._index_dict[self._var_key(variable)]
         rate = tf.cast(self.learning_rate, variable.dtype)
+        if (multiple := self.rate_of(variable.name)) != 1.0:
+            rate = rate * multiple
         step = tf.cast(self.iterations + 1, variable.dtype)
         # A power of zero makes the fused kernel's correction factor exactly one.
         power_1 = tf.pow(tf.cast(self.beta_1, variable.dtype), step) if self.bias_correction else 0.0
@@ -125,17 +136,31 @@ class AdamWeightDecay(keras.optimizers.Optimizer):
             "bias_correction": self.bias_correction,
             "weight_decay_rate": self.weight_decay_rate,
             "excluded": self.excluded,
+            "rates": self.rates,
         }
 
 
-def compile_model(model: ExtractionModel, learning_rate: float | WarmupLinearDecay, optimizer: OptimizerConfig) -> None:
-    """Gives a model its optimizer and the optimizer its moments; called in the strategy's scope."""
+def compile_model(
+    model: ExtractionModel,
+    learning_rate: float | WarmupLinearDecay,
+    optimizer: OptimizerConfig,
+    head_rate: float = 1.0,
+) -> None:
+    """Gives a model its optimizer and the optimizer its moments; called in the strategy's scope.
+
+    Args:
+      model: the model.
+      learning_rate: of the encoder.
+      optimizer: the other settings.
+      head_rate: multiple of the learning rate for the heads.
+    """
     model.compile(
         optimizer=AdamWeightDecay(
             learning_rate,
             bias_correction=optimizer.bias_correction,
             weight_decay_rate=optimizer.weight_decay,
             global_clipnorm=optimizer.clip_norm,
+            rates={f"/{re.escape(layer.name)}/": head_rate for layer in model.heads} if head_rate != 1.0 else None,
         )
     )
     model.optimizer.build(model.trainable_variables)

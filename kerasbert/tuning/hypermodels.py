@@ -97,7 +97,7 @@ class ExtractionHyperModel(keras_tuner.HyperModel):
         stage = self._stage(config)
         total = steps_per_epoch(len(train), stage.batch_size) * math.ceil(stage.epochs)
         schedule = WarmupLinearDecay(stage.learning_rate, total, int(total * config.optimizer.warmup))
-        compile_model(model, schedule, config.optimizer)
+        compile_model(model, schedule, config.optimizer, stage.head_rate)
         start_model(model, self.stage, materials, config, self.initialize)
         return model
 

@@ -64,6 +64,7 @@ def default_space(stage: str, layers: int) -> dict[str, Dimension]:
         space["model.frozen_layers"] = (0, layers // 2)
     if stage == "joint":
         space["joint.head_size"] = (32, 64, 128)
+        space["joint.head_rate"] = (1.0, 4.0, 8.0)
     if stage == "predicate":
         space["predicate.threshold"] = Range(0.3, 0.7)
     return space

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from kerasbert.keras import keras, tf
-from kerasbert.training.optimizer import AdamWeightDecay, WarmupLinearDecay
+from kerasbert.models.joint_extractor import JointExtractor
+from kerasbert.training.config import OptimizerConfig
+from kerasbert.training.optimizer import AdamWeightDecay, WarmupLinearDecay, compile_model
+from tests import tiny
 
 
 def rates(peak: float, total: int, warmup: int) -> list[float]:
@@ -84,8 +87,26 @@ def test_what_decays(name: str, expected: bool) -> None:
     assert AdamWeightDecay(weight_decay_rate=0.0).decays(name) is False
 
 
+def test_heads_that_learn_faster() -> None:
+    fast, slow = (tf.Variable([[1.0, 2.0]], name=name) for name in ("model/gate_head/kernel", "encoder/gate/kernel"))
+    optimizer = AdamWeightDecay(0.01, weight_decay_rate=0.5, rates={"/gate_head/": 8.0})
+    optimizer.apply_gradients([(tf.constant([[0.1, -0.1]]), variable) for variable in (fast, slow)])
+    moved = [1 - fast.numpy()[0, 0], 1 - slow.numpy()[0, 0]]
+    assert moved[0] == pytest.approx(8 * moved[1], rel=1e-4)
+    assert moved[1] == pytest.approx(0.01 * (1 + 0.5), rel=1e-3)
+
+
+def test_the_heads_of_a_model_and_nothing_else_are_scaled() -> None:
+    model = JointExtractor(tiny.encoder(), 3)
+    compile_model(model, 0.01, OptimizerConfig(), 8.0)
+    scaled = {w.name for w in model.trainable_variables if model.optimizer.rate_of(w.name) == 8.0}
+    assert scaled == {w.name for layer in model.heads for w in layer.weights}
+
+
 def test_the_configuration_comes_back() -> None:
-    optimizer = AdamWeightDecay(WarmupLinearDecay(3e-5, 100, 10), bias_correction=False, global_clipnorm=0.5)
+    optimizer = AdamWeightDecay(
+        WarmupLinearDecay(3e-5, 100, 10), bias_correction=False, global_clipnorm=0.5, rates={"head": 2.0}
+    )
     copy = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert isinstance(copy, AdamWeightDecay)
     assert copy.get_config() == optimizer.get_config()

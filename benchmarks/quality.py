@@ -1,0 +1,81 @@
+"""What the one-pass model finds beside the two-stage one: same rows, same initial encoder, as many encoder passes.
+
+Every training goes on from its own folder when the command is run again, so that a long comparison can be stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.harness import show
+from kerasbert.bundle import Bundle
+from kerasbert.corpus.reader import load_corpus
+from kerasbert.errors import UsageError
+from kerasbert.evaluation.scores import EvaluationReport
+from kerasbert.extraction.assess import evaluate_model
+from kerasbert.extraction.joint import JointPipeline
+from kerasbert.extraction.pipeline import Pipeline
+from kerasbert.keras import keras
+from kerasbert.recipes import train
+from kerasbert.schema import Sentence
+from kerasbert.training.config import TrainingConfig, as_overrides, load_config
+from migration.checkpoint import initialize
+
+
+def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Trains each recipe with each seed and scores the triples of `--dev`, which no training has seen.
+
+    Raises:
+      UsageError: a file is not named.
+    """
+    given = {"data.train": arguments.data, "data.schema": arguments.schema, "model.init": arguments.init}
+    for key, value in {**given, "the held-out sentences": arguments.dev}.items():
+        if value is None:
+            raise UsageError(f"{key} is not given", hint="`quality` needs --data, --dev, --schema and --init")
+    overrides = as_overrides({key: str(value) for key, value in given.items()}) + arguments.set
+    held_out = load_corpus(arguments.dev)
+    rows = []
+    for seed in arguments.seeds:
+        for recipe in arguments.recipes:
+            config = load_config(None, [*overrides, f"runtime.seed={seed}"])
+            rows.append(_row(recipe, seed, config, arguments, held_out))
+            show(rows[-1:])
+    rows += [_mean(recipe, [row for row in rows if row["recipe"] == recipe]) for recipe in arguments.recipes]
+    show(rows)
+    return rows
+
+
+def _row(
+    recipe: str, seed: int, config: TrainingConfig, arguments: argparse.Namespace, held_out: Sequence[Sentence]
+) -> dict[str, Any]:
+    directory = arguments.output / "quality" / f"{recipe}-{seed}"
+    result = train(recipe, config, directory, lambda model, path: initialize(model, path).summary(), print)
+    passes = sum(outcome.steps * getattr(config, stage).batch_size for stage, outcome in result.outcomes.items())
+    # Weights as they were written, as a user will load them.
+    bundle = Bundle.load(directory)
+    model = JointPipeline(bundle) if recipe == "joint" else Pipeline(bundle)
+    report: EvaluationReport = evaluate_model(model, held_out)["triples"]
+    keras.backend.clear_session()
+    scores = report.overall
+    return {
+        "recipe": recipe,
+        "seed": str(seed),
+        "passes": passes,
+        "precision": scores.precision,
+        "recall": scores.recall,
+        "F1": scores.f1,
+    }
+
+
+def _mean(recipe: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    scores = [row["F1"] for row in rows]
+    return {
+        "recipe": recipe,
+        "seed": "mean",
+        "passes": rows[0]["passes"],
+        **{name: statistics.mean(row[name] for row in rows) for name in ("precision", "recall", "F1")},
+        "spread": max(scores) - min(scores),
+    }
