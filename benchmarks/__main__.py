@@ -11,15 +11,18 @@ from benchmarks.harness import environment
 from kerasbert.files import write_json
 
 NAMES = ("forward", "training", "prediction", "extraction", "joint", "joint_training", "conversion", "resume", "input")
-LONG = ("quality",)
-"""What trains for hours, and so is measured only when it is named."""
+LONG = ("quality", "beam")
+"""What trains for hours, or needs the extra `beam`, and so is measured only when it is named."""
 
 
 def main() -> None:
     """Runs the measurements and writes one JSON file each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", choices=[*NAMES, *LONG, []], help=f"which: {', '.join((*NAMES, *LONG))} [all but {LONG[0]}]"
+        "names",
+        nargs="*",
+        choices=[*NAMES, *LONG, []],
+        help=f"which: {', '.join((*NAMES, *LONG))} [all but {' and '.join(LONG)}]",
     )
     parser.add_argument("--data", type=Path, help="DuIE JSON lines to measure on [the embedded sample]")
     parser.add_argument("--vocab", type=Path, help="their vocabulary [the sample's]")

@@ -7,6 +7,7 @@ import itertools
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import PEAK, SEED, corpus, show
@@ -37,8 +38,8 @@ OUTSIDE = 0.35
 """What is added to the logit of "no mention", so that a sentence has about as many triples as annotated ones have."""
 
 
-def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Extracts 1,000 to 100,000 sentences, each in a process of its own, with a tiny untrained model."""
+def material(arguments: argparse.Namespace) -> tuple[Path, list[str]]:
+    """The directory of a tiny untrained model, and 4,000 texts at most."""
     sentences, schema, vocabulary = corpus(arguments)
     keras.utils.set_random_seed(SEED)
     extended, predicate_ids = vocabulary.with_predicate_tokens(len(schema))
@@ -51,8 +52,14 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     folder = arguments.output / "extraction-model"
     settings = {"threshold": 0.5, "max_length": 256, "overlap": 64}
     Bundle(schema, extended, True, predicate_ids, models, settings).save(folder)
+    return folder, [s.text for s in itertools.islice(sentences, 4000)]
+
+
+def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Extracts 1,000 to 100,000 sentences, each in a process of its own, with a tiny untrained model."""
+    folder, sentences = material(arguments)
     texts = arguments.output / "extraction-texts.json"
-    texts.write_text(json.dumps([s.text for s in itertools.islice(sentences, 4000)]), encoding="utf-8")
+    texts.write_text(json.dumps(sentences), encoding="utf-8")
     rows = []
     for count in (1_000, 10_000, 100_000):
         command = [sys.executable, "-c", _CHILD, str(folder), str(texts), str(count)]

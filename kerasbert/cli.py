@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasbert import cli_health, cli_serving
+from kerasbert.cli_beam import extract_with_runner
 from kerasbert.cli_data import COMMANDS as DATA_COMMANDS
 from kerasbert.cli_data import refuse_existing
+from kerasbert.cli_page import demo_page
 from kerasbert.cli_project import init_command, report
 from kerasbert.cli_tune import register as register_tune
 from kerasbert.errors import InputError, KerasbertError, UsageError
@@ -42,6 +44,7 @@ app = typer.Typer(
 
 app.command()(cli_serving.export)
 app.command()(cli_serving.serve)
+app.command()(demo_page)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines in place of a table.")]
 
@@ -137,9 +140,18 @@ def extract(
         typer.Option(min=0.0, max=1.0, help="Probability needed: of a triple, of a predicate in two stages."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an output file that is there already.")] = False,
+    runner: Annotated[
+        str | None,
+        typer.Option(help="Runner of Apache Beam, as DirectRunner; OUTPUT is a directory, its options follow --."),
+    ] = None,
     json_output: Json = False,
 ) -> None:
     """Extract triples from sentences, a file, or standard input."""
+    if runner is not None:
+        if rejects is not None or force:
+            raise UsageError("--rejects and --force do not go with --runner", hint="leave them out")
+        extract_with_runner(model, input_file, output, runner, texts or (), threshold, json_output)
+        return
     from kerasbert.corpus.lines import unusable
     from kerasbert.files import atomic_write
 

@@ -1,0 +1,40 @@
+"""`kerasbert extract --runner`: the part of the command that hands a corpus to Apache Beam."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from kerasbert.errors import UsageError
+
+
+def extract_with_runner(
+    model: Path,
+    input_file: str | None,
+    output: Path | None,
+    runner: str,
+    options: Sequence[str],
+    threshold: float | None,
+    json_output: bool,
+) -> None:
+    """Runs the job and says what it did.
+
+    Raises:
+      UsageError: no file to read, or no directory to write.
+    """
+    if input_file in (None, "-") or output is None:
+        raise UsageError("--runner needs --input FILE and --output DIRECTORY")
+    from kerasbert.beam.job import extract_corpus
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    done = extract_corpus(model, [str(input_file)], output, runner, options, threshold, say)
+    if json_output:
+        print(json.dumps(asdict(done)))  # noqa: T201
+        return
+    counts = ", ".join(f"{count} {name}" for name, count in done.counts.items())
+    say(f"this run: {counts}; {done.parts} parts are in {output}")
