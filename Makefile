@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 PARALLEL := --numprocesses auto --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow lint bench notebooks clean
 .DELETE_ON_ERROR:
 
 $(INSTALLED): pyproject.toml
@@ -32,6 +32,10 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
+
+# In an environment of their own, which their first cells fill.
+notebooks: $(INSTALLED)
+	$(BIN)/python -m notebooks
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

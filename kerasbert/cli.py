@@ -22,7 +22,7 @@ import typer
 from kerasbert import cli_health, cli_serving
 from kerasbert.cli_beam import extract_with_runner
 from kerasbert.cli_data import COMMANDS as DATA_COMMANDS
-from kerasbert.cli_data import refuse_existing
+from kerasbert.cli_data import refuse_existing, say
 from kerasbert.cli_page import demo_page
 from kerasbert.cli_project import init_command, report
 from kerasbert.cli_tune import register as register_tune
@@ -59,13 +59,13 @@ def demo(
     from kerasbert.rendering import print_reports, print_triples
 
     with _resumable():
-        result = run_demo(output, _initialize, _write_random_checkpoint, _say)
-    _say("\nHeld-out part of the sample corpus (names that training never saw):")
+        result = run_demo(output, _initialize, _write_random_checkpoint, say)
+    say("\nHeld-out part of the sample corpus (names that training never saw):")
     print_reports(result.reports)
     chosen = list(texts or SENTENCES)
     for text, triples in zip(chosen, result.extractor.extract(chosen), strict=True):
         print_triples(text, triples)
-    _say(f'\nMore sentences: kerasbert extract {result.files}/training "..."')
+    say(f'\nMore sentences: kerasbert extract {result.files}/training "..."')
 
 
 @app.command()
@@ -112,14 +112,14 @@ def train(
     from kerasbert.rendering import print_reports
 
     with _resumable():
-        result = run(recipe, resolved, output, _initialize, _say, publish, accept_changes, automatic)
+        result = run(recipe, resolved, output, _initialize, say, publish, accept_changes, automatic)
     if json_output:
         dev = result.dev.to_dict() if result.dev else None
         print(json.dumps({"bundle": str(result.directory / "bundle"), "dev": dev}, ensure_ascii=False))  # noqa: T201
         return
     if result.dev:
         print_reports({"triples": result.dev})
-    _say(f"The model is in {result.directory}/bundle")
+    say(f"The model is in {result.directory}/bundle")
 
 
 @app.command()
@@ -171,7 +171,7 @@ def extract(
     extractor = Extractor.load(model, threshold)
     if input_file is not None:
         source: Any = sys.stdin if input_file == "-" else input_file
-        _say(extract_file(extractor, source, output or sys.stdout, rejects))
+        say(extract_file(extractor, source, output or sys.stdout, rejects))
         return
     found = list(zip(texts or (), extractor.extract(list(texts or ())), strict=True))
     if not (json_output or output):
@@ -223,7 +223,7 @@ def evaluate(
         pipeline = load_model(model)
         if unknown := unknown_predicates(pipeline, sentences):
             names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
-            _say(f"{gold}: triples of predicates that the model does not know count as missed: {names}")
+            say(f"{gold}: triples of predicates that the model does not know count as missed: {names}")
         reports = evaluate_model(pipeline, sentences)
     else:
         assert predicted is not None
@@ -280,10 +280,10 @@ def check(
         }
         print(json.dumps(data, ensure_ascii=False))  # noqa: T201
         return
-    _say(account.summary())
-    _say(render(report))
+    say(account.summary())
+    say(render(report))
     if splits is not None:
-        _say(render(splits))
+        say(render(splits))
 
 
 for _name, _command in DATA_COMMANDS.items():
@@ -315,10 +315,6 @@ def _initialize(model: ExtractionModel, path: Path) -> str:
     return initialize(model, path).summary()
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
-
-
 @contextlib.contextmanager
 def _resumable() -> Iterator[None]:
     """Keeps Keras's progress out of the standard output, and says how an interrupted training goes on."""
@@ -329,11 +325,11 @@ def _resumable() -> Iterator[None]:
             yield
     except KeyboardInterrupt as stopped:
         program = ["kerasbert"] if Path(sys.argv[0]).stem == "kerasbert" else [sys.executable, "-m", "kerasbert.cli"]
-        _say(f"interrupted: {str(stopped) or 'stopped'}; it goes on with\n  {shlex.join([*program, *sys.argv[1:]])}")
+        say(f"interrupted: {str(stopped) or 'stopped'}; it goes on with\n  {shlex.join([*program, *sys.argv[1:]])}")
         raise typer.Exit(EXIT_CODE) from None
 
 
-register_tune(app, _initialize, _say, _resumable)
+register_tune(app, _initialize, say, _resumable)
 
 
 def main() -> None:
@@ -352,7 +348,7 @@ def run(application: typer.Typer) -> None:
         finally:
             sys.stdout.flush()
     except KerasbertError as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         sys.exit(error.exit_code)
     except OSError as error:
         # The reader of our output has gone, as in `kerasbert ... | head`, or what it is written to is full.
@@ -361,7 +357,7 @@ def run(application: typer.Typer) -> None:
         # The interpreter flushes once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if error.errno == errno.ENOSPC:
-            _say("error: standard output cannot be written: no space left on device")
+            say("error: standard output cannot be written: no space left on device")
         sys.exit(1)
 
 

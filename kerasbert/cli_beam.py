@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from kerasbert.cli_data import say
 from kerasbert.errors import UsageError
 
 
@@ -28,9 +28,6 @@ def extract_with_runner(
     if input_file in (None, "-") or output is None:
         raise UsageError("--runner needs --input FILE and --output DIRECTORY")
     from kerasbert.beam.job import extract_corpus
-
-    def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     done = extract_corpus(model, [str(input_file)], output, runner, options, threshold, say)
     if json_output:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kerasbert.cli_data import say
 from kerasbert.errors import UsageError
 
 _CHECKED = 1000
@@ -40,12 +40,12 @@ def export(
         account = Rejects()
         texts = [sentence.text for sentence in itertools.islice(read_texts(check, account), _CHECKED)]
         if account.items:
-            _say(account.summary())
+            say(account.summary())
         if not texts:
             raise UsageError("holds no sentence to check the export with", path=check)
     from kerasbert.serving.export import export_model
 
-    result = export_model(model, directory, texts, threshold, _say, weights)
+    result = export_model(model, directory, texts, threshold, say, weights)
     proof = result.proof
     if json_output:
         data = {
@@ -59,13 +59,13 @@ def export(
         }
         print(json.dumps(data, ensure_ascii=False))  # noqa: T201
         return
-    _say(
+    say(
         f"{proof.sentences} sentences with {proof.triples} triples: equal to the model's, confidence within"
         f" {proof.difference:.1e}"
     )
     if not proof.triples:
-        _say("no triple was found in them: give sentences of the model's own kind by --check FILE")
-    _say(f"version {result.version} is in {result.directory}")
+        say("no triple was found in them: give sentences of the model's own kind by --check FILE")
+    say(f"version {result.version} is in {result.directory}")
 
 
 def serve(
@@ -90,8 +90,4 @@ def serve(
     from kerasbert.serving.server import Access
     from kerasbert.serving.server import serve as run
 
-    run(directory, name, host, port, Access(token, max_bytes, timeout), _say)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    run(directory, name, host, port, Access(token, max_bytes, timeout), say)

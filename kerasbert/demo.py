@@ -94,7 +94,8 @@ def run_demo(
         model=ModelConfig(init=str(init), dropout=0.0),
         predicate=PredicateConfig(epochs=2, batch_size=16, learning_rate=1e-3),
         labeling=LabelingConfig(epochs=3, batch_size=16, learning_rate=1.5e-3),
-        joint=JointConfig(epochs=2, batch_size=16, learning_rate=1.5e-3),
+        # An encoder as new as its heads learns as fast as they do.
+        joint=JointConfig(epochs=2, batch_size=16, learning_rate=1.5e-3, head_rate=1.0),
         optimizer=OptimizerConfig(),
         runtime=RuntimeConfig(seed=SEED),
     )

@@ -58,10 +58,10 @@ EXAMPLES: dict[str, list[tuple[str, list[tuple[str, str, str]]]]] = {
 }
 """Sentences with their (subject, predicate, object)."""
 
-SMALL = {"dropout": "0.0", "epochs": "60", "batch_size": "2", "learning_rate": "1.0e-3"}
+SMALL = {"dropout": "0.0", "epochs": "60", "batch_size": "2", "learning_rate": "1.0e-3", "head_rate": "1.0"}
 """For a small untrained encoder."""
 
-TO_FINE_TUNE = {"dropout": "0.1", "epochs": "40", "batch_size": "4", "learning_rate": "5.0e-5"}
+TO_FINE_TUNE = {"dropout": "0.1", "epochs": "40", "batch_size": "4", "learning_rate": "5.0e-5", "head_rate": "8.0"}
 """For a pretrained encoder and a handful of sentences."""
 
 CONFIG = """\
@@ -80,6 +80,8 @@ joint:
   epochs: {epochs}
   batch_size: {batch_size}
   learning_rate: {learning_rate}
+  # The heads are new: they learn faster than a pretrained encoder, and as fast as one that is new too.
+  head_rate: {head_rate}
 """
 
 README = {

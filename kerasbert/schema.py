@@ -51,6 +51,11 @@ class Triple:
     object_span: Span | None = None
     confidence: float | None = None
 
+    @property
+    def statement(self) -> tuple[str, str, str]:
+        """Subject, predicate and object as strings: what two triples have to share to say the same."""
+        return self.subject, self.predicate, self.object
+
     def to_dict(self) -> dict[str, Any]:
         """The DuIE ``spo_list`` item, with offsets and confidence added when they are known."""
         item: dict[str, Any] = {

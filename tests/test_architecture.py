@@ -30,7 +30,7 @@ LAYERS = [
         "page",
         "beam",
     },
-    {"demo", "project", "doctor"},
+    {"demo", "project", "doctor", "notebook"},
     {"cli_data", "cli_serving", "cli_health", "cli_tune", "cli_page", "cli_beam"},
     {"cli_project"},
     {"cli"},

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -396,19 +395,6 @@ def test_a_published_training_goes_on_elsewhere(material: tiny.Material, tmp_pat
     assert done.code == 0 and "was taken up" in done.err and f"went on from step {step} of 60" in done.err
     assert [int(row["step"]) for row in history(second / "predicate")] == list(range(3, 61, 3))
     assert contents(target / "bundle") == contents(second / "bundle")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "small"
-    place.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", str(place)], check=False)
 
 
 def test_a_full_disk_keeps_the_last_good_state(material: tiny.Material, small_disk: Path) -> None:

@@ -131,7 +131,7 @@ OVERRIDES = (
     *("data.max_length=32", "data.overlap=8"),
     *("predicate.epochs=2", "predicate.batch_size=8", "predicate.learning_rate=1e-2"),
     *("labeling.epochs=2", "labeling.batch_size=8", "labeling.learning_rate=1e-2"),
-    *("joint.epochs=2", "joint.batch_size=8", "joint.learning_rate=1e-2", "joint.tuning=0.2"),
+    *("joint.epochs=2", "joint.batch_size=8", "joint.learning_rate=1e-2", "joint.head_rate=1", "joint.tuning=0.2"),
 )
 """The settings of `Material.config` for the command line."""
 

@@ -127,7 +127,7 @@ def split_report(train: Iterable[Sentence], dev: Iterable[Sentence]) -> SplitRep
         if sentence.text in lines:
             shared.append(Example(sentence.line, f"line {lines[sentence.text]} of train: {_clip(sentence.text)}"))
         for triple in sentence.triples:
-            statement = (triple.subject, triple.predicate, triple.object)
+            statement = triple.statement
             dev_triples.add(statement)
             if statement not in triples:
                 unseen.setdefault(statement, Example(sentence.line, _show(triple)))
@@ -210,7 +210,7 @@ def _fold(text: str) -> str:
 
 
 def _statements(sentence: Sentence) -> frozenset[tuple[str, str, str]]:
-    return frozenset((triple.subject, triple.predicate, triple.object) for triple in sentence.triples)
+    return frozenset(triple.statement for triple in sentence.triples)
 
 
 def _quantiles(values: list[int]) -> Lengths | None:

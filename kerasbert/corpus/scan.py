@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 from collections import Counter
@@ -111,12 +112,7 @@ def _counted(sentences: Iterator[Sentence], predicates: Counter[str]) -> Iterato
 def _implied(sentences: Iterator[Sentence]) -> Schema | None:
     """The schema of the sentences; None where they have no triple."""
     first = next((sentence for sentence in sentences if sentence.triples), None)
-    return None if first is None else schema_from_sentences(_chain(first, sentences))
-
-
-def _chain(first: Sentence, others: Iterator[Sentence]) -> Iterator[Sentence]:
-    yield first
-    yield from others
+    return None if first is None else schema_from_sentences(itertools.chain([first], sentences))
 
 
 def _cached(path: Path, schema: Schema | None, rejects_path: Path | None, cache: Path) -> Corpus | None:

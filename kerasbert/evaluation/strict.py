@@ -132,7 +132,7 @@ def _aligned(
 
 
 def _key(triple: Triple, level: Level) -> Hashable:
-    strings = (triple.subject, triple.predicate, triple.object)
+    strings = triple.statement
     if level == "types":
         return strings, triple.subject_type, triple.object_type
     if level == "offsets":

@@ -90,7 +90,7 @@ def _two_stages(model: Pipeline, texts: Sequence[str]) -> tuple[np.ndarray, list
     for n, items in enumerate(triples):
         best: dict[tuple[str, str, str], float] = {}
         for triple in items:
-            key = (triple.subject, triple.predicate, triple.object)
+            key = triple.statement
             best[key] = max(best.get(key, 0.0), triple.confidence or 0.0)
             unseen[n, model.bundle.schema.index(triple.predicate)] = 0.0
         risk[n] = sum(1 - sure for sure in best.values())

@@ -36,6 +36,25 @@ def bars(values: Mapping[str, float], title: str) -> str:
     return _done(svg)
 
 
+def rows(values: Mapping[str, float], title: str) -> str:
+    """A line with a horizontal bar for each name, from 0 to the largest value: for many names, every one readable.
+
+    Args:
+      values: none or more.
+      title: what the numbers are, for readers who hear the page.
+    """
+    left, height = 120, 17
+    view = f"0 0 {_WIDTH} {height * len(values) + 4}"
+    svg = Element("svg", {"viewBox": view, "role": "img", "aria-label": title})
+    most = max(values.values(), default=0) or 1
+    for n, (name, value) in enumerate(values.items()):
+        y, width = n * height + 2, (_WIDTH - left - 50) * value / most
+        _text(svg, left - 6, y + 11, name, "end")
+        _add(svg, "rect", x=left, y=y, width=width, height=height - 4, fill=_COLOURS[0])
+        _text(svg, left + width + 4, y + 11, f"{value:.3g}" if value < 1000 else f"{value:.0f}", "start")
+    return _done(svg)
+
+
 def reliability(confidence: Sequence[float], right: Sequence[float], number: Sequence[int], title: str) -> str:
     """Share of right triples against their mean confidence, a dot a bin, its size that of the bin; the diagonal is
     perfect calibration."""
@@ -94,7 +113,7 @@ def _frame(title: str, low: float, high: float) -> tuple[Element, float, float]:
         value = low + (high - low) * n / 4
         y = _y(value, low, high)
         _add(svg, "line", x1=_LEFT, y1=y, x2=_WIDTH - _RIGHT, y2=y, stroke="#ddd")
-        _text(svg, _LEFT - 6, y + 4, f"{value:.3g}", "end")
+        _text(svg, _LEFT - 6, y + 4, f"{value:.3g}" if value < 1000 else f"{value:.0f}", "end")
     return svg, low, high
 
 

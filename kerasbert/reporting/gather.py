@@ -166,7 +166,7 @@ def gather(title: str, gold: Sequence[Sentence], system: System, other: System |
         shown[kind] = (len(own), [_example(gold[m.sentence], m) for m in _spread(own)])
     comparison = None
     if other is not None and second is not None:
-        comparison = _compare(gold, system, other, table, second)
+        comparison = _compare(gold, (system, other), (mistakes, find_mistakes(gold, other.sentences)), (table, second))
     return Report(
         title,
         system.name,
@@ -179,7 +179,7 @@ def gather(title: str, gold: Sequence[Sentence], system: System, other: System |
         _reliability(gold, system.sentences),
         system.histories,
         check_corpus(gold, schema_from_sentences(gold)),
-        _histogram([len(sentence.text) for sentence in gold]),
+        histogram([len(sentence.text) for sentence in gold]),
         {str(n): k for n, k in sorted(Counter(len(sentence.triples) for sentence in gold).items())},
         comparison,
     )
@@ -252,11 +252,11 @@ def _reliability(gold: Sequence[Sentence], predicted: Sequence[Sentence]) -> Rel
     sure: list[float] = []
     right: list[bool] = []
     for annotated, found in zip(gold, predicted, strict=True):
-        wanted = {(t.subject, t.predicate, t.object) for t in annotated.triples}
+        wanted = {t.statement for t in annotated.triples}
         best: dict[tuple[str, str, str], float] = {}
         for t in found.triples:
             if t.confidence is not None:
-                key = (t.subject, t.predicate, t.object)
+                key = t.statement
                 best[key] = max(best.get(key, 0.0), t.confidence)
         sure += best.values()
         right += [key in wanted for key in best]
@@ -273,7 +273,7 @@ def _reliability(gold: Sequence[Sentence], predicted: Sequence[Sentence]) -> Rel
     )
 
 
-def _histogram(values: Sequence[int]) -> dict[str, int]:
+def histogram(values: Sequence[int]) -> dict[str, int]:
     """Numbers of values in up to 16 ranges of equal width."""
     width = max(-(-(max(values) + 1) // 16), 1)
     found = Counter(value // width for value in values)
@@ -281,22 +281,23 @@ def _histogram(values: Sequence[int]) -> dict[str, int]:
 
 
 def _compare(
-    gold: Sequence[Sentence], first: System, second: System, table: np.ndarray, other: np.ndarray
+    gold: Sequence[Sentence],
+    systems: tuple[System, System],
+    mistakes: tuple[Sequence[Mistake], Sequence[Mistake]],
+    tables: tuple[np.ndarray, np.ndarray],
 ) -> Comparison:
     def without_mistake(system: System) -> list[bool]:
-        keys = [
-            [{(t.subject, t.predicate, t.object) for t in s.triples} for s in side] for side in (gold, system.sentences)
-        ]
+        keys = [[{t.statement for t in s.triples} for s in side] for side in (gold, system.sentences)]
         return [a == b for a, b in zip(*keys, strict=True)]
 
-    right = [without_mistake(system) for system in (first, second)]
+    right = [without_mistake(system) for system in systems]
     examples: list[list[Example]] = [[], []]
     number = [0, 0]
-    for side, wrong_system in enumerate((second, first)):
-        mistakes = {m.sentence: m for m in reversed(find_mistakes(gold, wrong_system.sentences))}
+    for side in (0, 1):
+        first_of = {m.sentence: m for m in reversed(mistakes[1 - side])}
         only = [n for n in range(len(gold)) if right[side][n] and not right[1 - side][n]]
         number[side] = len(only)
-        examples[side] = [_example(gold[n], mistakes[n]) for n in only[:EXAMPLES]]
-    overall, _ = bootstrap(other.sum(axis=1, keepdims=True))
-    difference = compare(table, other)
-    return Comparison(second.name, overall, difference, examples[0], examples[1], number[0], number[1])
+        examples[side] = [_example(gold[n], first_of[n]) for n in only[:EXAMPLES]]
+    overall, _ = bootstrap(tables[1].sum(axis=1, keepdims=True))
+    difference = compare(*tables)
+    return Comparison(systems[1].name, overall, difference, examples[0], examples[1], number[0], number[1])

@@ -35,7 +35,10 @@ def render_page(report: Report) -> str:
         dots = report.calibration
         title = "share of right triples by confidence"
         drawn["calibration"] = Markup(charts.reliability(dots.confidence, dots.right, dots.number, title))
-    learned = {stage: [Markup(c) for c in _curves(stage, curves)] for stage, curves in report.histories.items()}
+    learned = {
+        stage: {caption: Markup(chart) for caption, chart in learning_curves(stage, curves).items()}
+        for stage, curves in report.histories.items()
+    }
     page = environment.get_template("report.html.jinja").render(
         report=report,
         charts=drawn,
@@ -61,8 +64,12 @@ def write_page(report: Report, path: str | Path) -> None:
         handle.write(render_page(report))
 
 
-def _curves(stage: str, curves: Curves) -> list[str]:
-    """Losses in one chart, shares from 0 to 1 in another."""
+def learning_curves(stage: str, curves: Curves) -> dict[str, str]:
+    """Charts as SVG: `loss`, and in `scores` the shares from 0 to 1."""
     losses = {name: line for name, line in curves.items() if name.endswith("loss")}
     others = {name: line for name, line in curves.items() if name not in losses}
-    return [charts.curves(some, f"{stage}: {', '.join(some)} by epoch") for some in (losses, others) if some]
+    return {
+        caption: charts.curves(some, f"{stage}: {', '.join(some)} by epoch")
+        for caption, some in (("loss", losses), ("scores", others))
+        if some
+    }

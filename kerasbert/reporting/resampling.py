@@ -41,7 +41,7 @@ def counts(gold: Sequence[Sentence], predicted: Sequence[Sentence], predicates: 
     index = {name: n for n, name in enumerate(predicates)}
     table = np.zeros((len(gold), len(predicates), 3), np.int64)
     for n, (annotated, found) in enumerate(zip(gold, predicted, strict=True)):
-        wanted, claimed = ({(t.subject, t.predicate, t.object) for t in s.triples} for s in (annotated, found))
+        wanted, claimed = ({t.statement for t in s.triples} for s in (annotated, found))
         for column, triples in enumerate((wanted & claimed, claimed, wanted)):
             for _, predicate, _ in triples:
                 table[n, index[predicate], column] += 1

@@ -125,6 +125,7 @@ class JointConfig(StageConfig):
       head_size: width of the queries and keys of the span and link heads, even.
     """
 
+    head_rate: float = 8.0
     epochs: float = 10.0
     tuning: float = 0.05
     head_size: int = 64

@@ -437,28 +437,14 @@ def test_an_error_anywhere_leaves_everything_as_it_was(
     assert place > 20
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of a few pages."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", str(place)], check=False)
-
-
-def test_a_full_disk_leaves_everything_as_it_was(checkout: Path, python: str, disk: Path) -> None:
-    root = disk / "checkout"
+def test_a_full_disk_leaves_everything_as_it_was(checkout: Path, python: str, small_disk: Path) -> None:
+    root = small_disk / "checkout"
     shutil.copytree(checkout, root)
     before = snapshot(root)
     outcomes = []
     for pages in range(24):
-        free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
-        (disk / "filling").write_bytes(b"x" * max(free - 4096 * pages, 0))
+        free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+        (small_disk / "filling").write_bytes(b"x" * max(free - 4096 * pages, 0))
         try:
             adopt(root, python)
         except InputError as error:
@@ -468,23 +454,23 @@ def test_a_full_disk_leaves_everything_as_it_was(checkout: Path, python: str, di
             outcomes.append("done")
             assert behaviours(root, before) == {"new"}
             # The way back needs no space.
-            with contextlib.suppress(OSError), (disk / "filling").open("ab") as handle:
+            with contextlib.suppress(OSError), (small_disk / "filling").open("ab") as handle:
                 handle.write(b"x" * 300_000)
             undo(root)
         assert snapshot(root) == before
-        (disk / "filling").unlink()
+        (small_disk / "filling").unlink()
     assert outcomes == sorted(outcomes, reverse=True) and set(outcomes) == {"refused", "done"}
 
 
-def test_a_read_only_checkout_is_refused(checkout: Path, python: str, disk: Path) -> None:
-    root = disk / "checkout"
+def test_a_read_only_checkout_is_refused(checkout: Path, python: str, small_disk: Path) -> None:
+    root = small_disk / "checkout"
     shutil.copytree(checkout, root)
-    adopted = disk / "adopted"
+    adopted = small_disk / "adopted"
     shutil.copytree(checkout, adopted)
     adopt(adopted, python)
-    before = snapshot(disk)
-    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    before = snapshot(small_disk)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     for operation in (lambda: adopt(root, python), lambda: undo(adopted)):
         with pytest.raises(InputError, match="read-only file system"):
             operation()
-    assert snapshot(disk) == before
+    assert snapshot(small_disk) == before
