@@ -11,8 +11,8 @@ from benchmarks.harness import environment
 from kerasbert.files import write_json
 
 NAMES = ("forward", "training", "prediction", "extraction", "joint", "joint_training", "conversion", "resume", "input")
-LONG = ("quality", "beam")
-"""What trains for hours, or needs the extra `beam`, and so is measured only when it is named."""
+LONG = ("quality", "beam", "weights")
+"""What trains for hours, or needs the extra `beam` or a trained model, and so is measured only when it is named."""
 
 
 def main() -> None:
@@ -22,15 +22,16 @@ def main() -> None:
         "names",
         nargs="*",
         choices=[*NAMES, *LONG, []],
-        help=f"which: {', '.join((*NAMES, *LONG))} [all but {' and '.join(LONG)}]",
+        help=f"which: {', '.join((*NAMES, *LONG))} [all but {', '.join(LONG)}]",
     )
     parser.add_argument("--data", type=Path, help="DuIE JSON lines to measure on [the embedded sample]")
     parser.add_argument("--vocab", type=Path, help="their vocabulary [the sample's]")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="where the JSON goes")
     parser.add_argument("--repeats", type=int, default=5, help="timed repetitions, of which the median counts [5]")
     parser.add_argument("--sentences", type=int, default=200_000, help="of the measurement `input` [200000]")
+    parser.add_argument("--model", type=Path, help="trained bundle, of the measurement `weights`")
     quality = parser.add_argument_group("of the measurement `quality`")
-    quality.add_argument("--dev", type=Path, help="held-out sentences")
+    quality.add_argument("--dev", type=Path, help="held-out sentences, also of `weights`")
     quality.add_argument("--schema", type=Path, help="the predicates")
     quality.add_argument("--init", type=Path, help="pretrained BERT checkpoint")
     quality.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="a training each [1 2 3]")
