@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import sys
 from pathlib import Path
 
 from benchmarks.harness import environment
+from kerasbert.errors import KerasbertError
 from kerasbert.files import write_json
+from kerasbert.training.interrupts import EXIT_CODE, Interrupted
 
 NAMES = ("forward", "training", "prediction", "extraction", "joint", "joint_training", "conversion", "resume", "input")
 LONG = ("quality", "beam", "weights")
@@ -38,6 +41,17 @@ def main() -> None:
     quality.add_argument("--recipes", nargs="+", choices=("joint", "pipeline"), default=["joint", "pipeline"])
     quality.add_argument("--set", nargs="+", default=[], metavar="SECTION.KEY=VALUE", help="settings of the training")
     arguments = parser.parse_args()
+    try:
+        _measure(arguments)
+    except KerasbertError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except Interrupted as stopped:
+        print(f"{stopped}; the same command goes on", file=sys.stderr)
+        sys.exit(EXIT_CODE)
+
+
+def _measure(arguments: argparse.Namespace) -> None:
     print(json.dumps(environment(), indent=1))
     for name in arguments.names or NAMES:
         print(f"\n== {name}")
