@@ -42,6 +42,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(directory: Path) -> Iterator[str]:
+    # What other tests of this process have asked for is theirs.
+    CALLED.clear()
     page = launch(directory, THRESHOLD)
     yield page.local_url
     page.close()
