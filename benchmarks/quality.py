@@ -11,13 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.harness import show
-from kerasbert.bundle import Bundle
 from kerasbert.corpus.reader import load_corpus
 from kerasbert.errors import UsageError
-from kerasbert.evaluation.scores import EvaluationReport
 from kerasbert.extraction.assess import evaluate_model
-from kerasbert.extraction.joint import JointPipeline
-from kerasbert.extraction.pipeline import Pipeline
+from kerasbert.extraction.load import load_model
 from kerasbert.keras import keras
 from kerasbert.recipes import train
 from kerasbert.schema import Sentence
@@ -55,11 +52,8 @@ def _row(
     result = train(recipe, config, directory, lambda model, path: initialize(model, path).summary(), print)
     passes = sum(outcome.steps * getattr(config, stage).batch_size for stage, outcome in result.outcomes.items())
     # Weights as they were written, as a user will load them.
-    bundle = Bundle.load(directory)
-    model = JointPipeline(bundle) if recipe == "joint" else Pipeline(bundle)
-    report: EvaluationReport = evaluate_model(model, held_out)["triples"]
+    scores = evaluate_model(load_model(directory), held_out)["triples"].overall
     keras.backend.clear_session()
-    scores = report.overall
     return {
         "recipe": recipe,
         "seed": str(seed),

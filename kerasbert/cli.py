@@ -167,6 +167,7 @@ def extract(
     from kerasbert.extraction.extractor import Extractor
     from kerasbert.extraction.stream import extract_file
     from kerasbert.rendering import print_triples
+    from kerasbert.schema import Sentence
 
     extractor = Extractor.load(model, threshold)
     if input_file is not None:
@@ -180,8 +181,7 @@ def extract(
         return
     with atomic_write(output) if output else contextlib.nullcontext(sys.stdout) as handle:
         for text, triples in found:
-            line = {"text": text, "spo_list": [triple.to_dict() for triple in triples]}
-            handle.write(json.dumps(line, ensure_ascii=False) + "\n")
+            handle.write(json.dumps(Sentence(text, tuple(triples)).to_dict(), ensure_ascii=False) + "\n")
 
 
 @app.command()

@@ -70,7 +70,7 @@ def export_annotations(
     from kerasbert.corpus.rejects import Rejects
     from kerasbert.corpus.schemas import read_schema, schema_from_sentences
     from kerasbert.files import atomic_write
-    from kerasbert.schema import Sentence
+    from kerasbert.schema import answered
 
     require_format(form)
     if threshold is not None and model is None:
@@ -89,7 +89,7 @@ def export_annotations(
         texts = list(read_texts(corpus, account))
         account.write(rejects)
         found = extractor.extract([sentence.text for sentence in texts])
-        sentences = [Sentence(s.text, tuple(t), s.line) for s, t in zip(texts, found, strict=True)]
+        sentences = answered(texts, found)
     else:
         sentences = load_corpus(corpus, None, rejects, account)
         if any(triple.confidence is not None for sentence in sentences for triple in sentence.triples):

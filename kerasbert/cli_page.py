@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from kerasbert.cli_data import say
 
 
 def demo_page(
@@ -23,5 +24,5 @@ def demo_page(
     from kerasbert.page.launch import launch
 
     page = launch(model, threshold, port)
-    print(f"the page is on {page.local_url}; Ctrl-C ends it", file=sys.stderr, flush=True)  # noqa: T201
+    say(f"the page is on {page.local_url}; Ctrl-C ends it")
     page.block_thread()

@@ -64,9 +64,8 @@ def report(
 ) -> None:
     """Write one HTML page: scores with intervals, mistakes in their sentences, calibration, data, and a comparison."""
     from kerasbert.corpus.reader import load_corpus
-    from kerasbert.reporting.gather import System, gather, read_histories
+    from kerasbert.reporting.gather import System, gather
     from kerasbert.reporting.page import write_page
-    from kerasbert.schema import Sentence
 
     chosen = predicted if model is None else model
     if chosen is None or (predicted is not None and model is not None):
@@ -77,11 +76,9 @@ def report(
     def system(path: Path) -> System:
         if not path.is_dir():
             return System(path.name, load_corpus(path))
-        from kerasbert.extraction.extractor import Extractor
+        from kerasbert.reporting.model import ask
 
-        found = Extractor.load(path).extract([sentence.text for sentence in sentences])
-        said = [Sentence(s.text, tuple(t), s.line) for s, t in zip(sentences, found, strict=True)]
-        return System(path.resolve().name, said, read_histories(path))
+        return ask(path, sentences)
 
     made = gather(gold.name, sentences, system(chosen), system(other) if other is not None else None)
     write_page(made, output)

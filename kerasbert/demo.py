@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasbert.bundle import Bundle
-from kerasbert.corpus.reader import write_corpus
-from kerasbert.corpus.sample import sample_corpus, sample_vocabulary
+from kerasbert.corpus.sample import sample_corpus
 from kerasbert.errors import UsageError
 from kerasbert.evaluation.scores import EvaluationReport
 from kerasbert.extraction.assess import evaluate_joint, evaluate_pipeline
 from kerasbert.extraction.extractor import Extractor
 from kerasbert.extraction.joint import JointPipeline
 from kerasbert.extraction.pipeline import Pipeline
-from kerasbert.files import write_json
 from kerasbert.recipes import Initializer, train
 from kerasbert.training.config import (
     DataConfig,
@@ -27,7 +25,7 @@ from kerasbert.training.config import (
     RuntimeConfig,
     TrainingConfig,
 )
-from kerasbert.untrained import CHECKPOINT, CheckpointWriter, write_small_encoder
+from kerasbert.untrained import CHECKPOINT, CheckpointWriter, write_sample
 
 SENTENCES = (
     "《沉睡的钟楼》是一部悬疑电影，由顾砚舟执导，林知遥、Kolin Drevan主演",
@@ -80,10 +78,7 @@ def run_demo(
     init = material / "init" / CHECKPOINT
     if not init.with_name(init.name + ".index").is_file():
         announce(f"writing the sample corpus and a random TF1 checkpoint to {material}")
-        for name in ("train", "dev", "test"):
-            write_corpus(material / f"{name}.jsonl", getattr(corpus, name))
-        write_json(material / "schema.json", corpus.schema.to_dict())
-        write_small_encoder(init.parent, sample_vocabulary(), SEED, write_checkpoint)
+        write_sample(material, corpus, SEED, write_checkpoint)
     config = TrainingConfig(
         data=DataConfig(
             train=str(material / "train.jsonl"),

@@ -13,16 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasbert.corpus.reader import load_corpus, write_corpus
-from kerasbert.corpus.sample import sample_corpus, sample_vocabulary
+from kerasbert import untrained
+from kerasbert.corpus.reader import load_corpus
+from kerasbert.corpus.sample import sample_corpus
 from kerasbert.errors import KerasbertError
-from kerasbert.extraction.extractor import Extractor
-from kerasbert.files import write_json
 from kerasbert.reporting import charts
-from kerasbert.reporting.gather import Report, System, gather, histogram, read_histories
+from kerasbert.reporting.gather import Report, gather, histogram, read_histories
+from kerasbert.reporting.model import ask
 from kerasbert.reporting.page import learning_curves
 from kerasbert.schema import Sentence
-from kerasbert.untrained import CheckpointWriter, write_small_encoder
+from kerasbert.untrained import CheckpointWriter
 
 SEED = 2019
 
@@ -78,11 +78,7 @@ def write_sample(directory: Path, train: int, write_checkpoint: CheckpointWriter
     Raises:
       InputError: a file cannot be written.
     """
-    corpus = sample_corpus(SEED, train=train, dev=100, test=200)
-    for name in ("train", "dev", "test"):
-        write_corpus(directory / f"{name}.jsonl", getattr(corpus, name))
-    write_json(directory / "schema.json", corpus.schema.to_dict())
-    write_small_encoder(directory / "init", sample_vocabulary(), SEED, write_checkpoint)
+    untrained.write_sample(directory, sample_corpus(SEED, train=train, dev=100, test=200), SEED, write_checkpoint)
 
 
 def data_figures(sentences: Sequence[Sentence]) -> Figures:
@@ -126,9 +122,7 @@ def judge(model: Path, gold: Path) -> Report:
       InputError: no model, or no annotated triple.
     """
     sentences = load_corpus(gold)
-    found = Extractor.load(model).extract([sentence.text for sentence in sentences])
-    said = [Sentence(s.text, tuple(t), s.line) for s, t in zip(sentences, found, strict=True)]
-    return gather(gold.name, sentences, System(model.name, said, read_histories(model)))
+    return gather(gold.name, sentences, ask(model, sentences))
 
 
 def score_figures(report: Report) -> Figures:

@@ -87,6 +87,11 @@ class Sentence:
         return {"text": self.text, "spo_list": [triple.to_dict() for triple in self.triples]}
 
 
+def answered(sentences: Iterable[Sentence], found: Iterable[Iterable[Triple]]) -> list[Sentence]:
+    """The sentences with the triples that were found in each, in place of their own."""
+    return [Sentence(s.text, tuple(triples), s.line) for s, triples in zip(sentences, found, strict=True)]
+
+
 @dataclass(frozen=True)
 class Schema:
     """The predicates a model knows, in the order of its output units.

@@ -13,10 +13,11 @@ from apache_beam.utils.shared import Shared
 from kerasbert.beam.apache import beam
 from kerasbert.beam.parts import Lines, Part
 from kerasbert.corpus.lines import unusable
-from kerasbert.corpus.reader import read_texts
 from kerasbert.corpus.rejects import Rejects
 from kerasbert.extraction.extractor import Extractor
+from kerasbert.extraction.stream import extracted_lines
 from kerasbert.files import atomic_write
+from kerasbert.schema import Sentence
 
 NAMESPACE = "kerasbert"
 COUNTERS = ("sentences", "triples", "rejected", "parts")
@@ -98,7 +99,7 @@ class _ExtractBatch(_WithModel):
         for text, triples in zip(texts, self._extractor.extract(texts), strict=True):
             Metrics.counter(NAMESPACE, "sentences").inc()
             Metrics.counter(NAMESPACE, "triples").inc(len(triples))
-            yield {"text": text, "spo_list": [triple.to_dict() for triple in triples]}
+            yield Sentence(text, tuple(triples)).to_dict()
 
 
 class ExtractPart(_WithModel):
@@ -118,18 +119,10 @@ class ExtractPart(_WithModel):
     def process(self, part: Part) -> Iterable[int]:
         """Returns the part's number when its files are in place."""
         lines, rejects, found, triples = Lines(part), Rejects(), 0, 0
-        texts: list[str] = []
-
-        def read() -> Iterator[str]:
-            for sentence in read_texts(lines, rejects):  # type: ignore[arg-type]
-                texts.append(sentence.text)
-                yield sentence.text
-
         with atomic_write(self._output / part_name(part.number)) as handle:
-            for items in self._extractor.extract(read()):
-                line = {"text": texts[found], "spo_list": [item.to_dict() for item in items]}
-                handle.write(json.dumps(line, ensure_ascii=False) + "\n")
-                found, triples = found + 1, triples + len(items)
+            for line, number in extracted_lines(self._extractor, lines, rejects):  # type: ignore[arg-type]
+                handle.write(line)
+                found, triples = found + 1, triples + number
             # Before the part appears: a part that is there is finished.
             _bury(rejects, lines, self._output / dead_letter_name(part.number))
         for name, count in zip(COUNTERS, (found, triples, len(rejects.items), 1), strict=True):

@@ -14,7 +14,7 @@ from kerasbert.evaluation.strict import score_strict
 from kerasbert.extraction.decode import Mention
 from kerasbert.extraction.joint import JointPipeline
 from kerasbert.extraction.pipeline import Pipeline
-from kerasbert.schema import Sentence, Span
+from kerasbert.schema import Sentence, Span, answered
 
 
 def evaluate_pipeline(pipeline: Pipeline, sentences: Sequence[Sentence]) -> dict[str, EvaluationReport]:
@@ -47,9 +47,7 @@ def evaluate_pipeline(pipeline: Pipeline, sentences: Sequence[Sentence]) -> dict
             for _, spans in gold
         ]
         reports["spans"] = score_spans([spans for _, spans in gold], claimed)
-    reports["triples"] = score_strict(
-        sentences, [Sentence(s.text, tuple(t), s.line) for s, t in zip(sentences, extracted, strict=True)]
-    )
+    reports["triples"] = score_strict(sentences, answered(sentences, extracted))
     return reports
 
 
@@ -66,9 +64,7 @@ def evaluate_joint(pipeline: JointPipeline, sentences: Sequence[Sentence]) -> di
     extracted = pipeline.triples(texts, proposals)
     return {
         "gate": score_predicates([[t.predicate for t in sentence.triples] for sentence in sentences], predicted),
-        "triples": score_strict(
-            sentences, [Sentence(s.text, tuple(t), s.line) for s, t in zip(sentences, extracted, strict=True)]
-        ),
+        "triples": score_strict(sentences, answered(sentences, extracted)),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +26,25 @@ from kerasbert.corpus.reader import read_texts
 from kerasbert.corpus.rejects import Rejects
 from kerasbert.extraction.extractor import Extractor
 from kerasbert.files import atomic_write
+from kerasbert.schema import Sentence
+
+
+def extracted_lines(extractor: Extractor, source: str | Path | IO[Any], rejects: Rejects) -> Iterator[tuple[str, int]]:
+    """A DuIE JSON line for every text of a source, in the order of the input, with the number of its triples.
+
+    Args:
+      extractor: the model.
+      source: see `kerasbert.corpus.reader.read_texts`; it is opened at once.
+      rejects: gets the lines that cannot be used.
+
+    Raises:
+      InputError: the source cannot be read.
+    """
+    sentences, again = itertools.tee(read_texts(source, rejects))
+    return (
+        (json.dumps(Sentence(sentence.text, tuple(items)).to_dict(), ensure_ascii=False) + "\n", len(items))
+        for sentence, items in zip(again, extractor.extract(s.text for s in sentences), strict=True)
+    )
 
 
 def extract_file(
@@ -49,7 +69,7 @@ def extract_file(
     rejects = Rejects()
     if rejects_path is None and isinstance(target, Path):
         rejects_path = target.with_name(target.name + ".rejects.jsonl")
-    sentences, again = itertools.tee(read_texts(source, rejects))
+    lines = extracted_lines(extractor, source, rejects)
     if rejects_path is not None:
         rejects.require_replaceable(rejects_path)
     total = _count_lines(source)
@@ -58,10 +78,9 @@ def extract_file(
         progress = stack.enter_context(_progress(visible=isinstance(target, Path)))
         task = progress.add_task("texts", total=total)
         found = triples = 0
-        for sentence, items in zip(again, extractor.extract(s.text for s in sentences), strict=True):
-            line = {"text": sentence.text, "spo_list": [item.to_dict() for item in items]}
-            handle.write(json.dumps(line, ensure_ascii=False) + "\n")
-            found, triples = found + 1, triples + len(items)
+        for line, number in lines:
+            handle.write(line)
+            found, triples = found + 1, triples + number
             progress.advance(task)
         elapsed = progress.tasks[task].finished_time or progress.tasks[task].elapsed or 0.0
     if rejects_path is not None:

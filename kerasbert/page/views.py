@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 
 from kerasbert.page.words import Words
-from kerasbert.schema import Schema, Span, Triple
+from kerasbert.schema import Schema, Sentence, Span, Triple
 
 _COLOURS = (
     "#cfe3ff",
@@ -122,7 +122,7 @@ def schema_table(schema: Schema, words: Words) -> str:
 
 def download(text: str, triples: Sequence[Triple], words: Words) -> str:
     """A link that holds the sentence as a line of DuIE JSON, so that nothing is kept on the server's disk."""
-    line = json.dumps({"text": text, "spo_list": [t.to_dict() for t in triples]}, ensure_ascii=False)
+    line = json.dumps(Sentence(text, tuple(triples)).to_dict(), ensure_ascii=False)
     data = base64.b64encode(line.encode("utf-8")).decode("ascii")
     return (
         f'<div class="kb"><a class="kb-download" download="triples.json" '

@@ -51,7 +51,7 @@ def rows(values: Mapping[str, float], title: str) -> str:
         y, width = n * height + 2, (_WIDTH - left - 50) * value / most
         _text(svg, left - 6, y + 11, name, "end")
         _add(svg, "rect", x=left, y=y, width=width, height=height - 4, fill=_COLOURS[0])
-        _text(svg, left + width + 4, y + 11, f"{value:.3g}" if value < 1000 else f"{value:.0f}", "start")
+        _text(svg, left + width + 4, y + 11, _number(value), "start")
     return _done(svg)
 
 
@@ -103,6 +103,10 @@ def curves(series: Mapping[str, Sequence[tuple[float, float]]], title: str) -> s
     return _done(svg)
 
 
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
 def _frame(title: str, low: float, high: float) -> tuple[Element, float, float]:
     """An empty chart with its scale."""
     svg = Element("svg", {"viewBox": f"0 0 {_WIDTH} {_HEIGHT}", "role": "img", "aria-label": title})
@@ -113,7 +117,7 @@ def _frame(title: str, low: float, high: float) -> tuple[Element, float, float]:
         value = low + (high - low) * n / 4
         y = _y(value, low, high)
         _add(svg, "line", x1=_LEFT, y1=y, x2=_WIDTH - _RIGHT, y2=y, stroke="#ddd")
-        _text(svg, _LEFT - 6, y + 4, f"{value:.3g}" if value < 1000 else f"{value:.0f}", "end")
+        _text(svg, _LEFT - 6, y + 4, _number(value), "end")
     return svg, low, high
 
 
