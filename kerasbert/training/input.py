@@ -135,6 +135,10 @@ def _distribute(
         (inputs, labels),
     )
     flat_types = [spec.dtype for spec in tf.nest.flatten(signature)]
+    options = tf.data.Options()
+    # Nothing here is tuned, and the thread that would do it can miss the end of the data: it then sleeps on for up to a
+    # minute, and with it the training, which waits for it.
+    options.autotune.enabled = False
 
     def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
         local = context.num_replicas_in_sync // context.num_input_pipelines
@@ -153,6 +157,6 @@ def _distribute(
                 array.set_shape(spec.shape)
             return tf.nest.pack_sequence_as(signature, arrays)
 
-        return tf.data.Dataset.range(start * local, end * local).map(load).prefetch(4)
+        return tf.data.Dataset.range(start * local, end * local).map(load).prefetch(4).with_options(options)
 
     return strategy.distribute_datasets_from_function(pipeline)

@@ -53,7 +53,11 @@ def choose_strategy(devices: str = "auto") -> tf.distribute.Strategy:
         )
     if devices == "mirrored":
         return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])
-    return tf.distribute.OneDeviceStrategy("/gpu:0" if devices == "gpu" else "/cpu:0")
+    if devices == "cpu" and gpus:
+        return tf.distribute.OneDeviceStrategy("/cpu:0")
+    # TensorFlow's own choice is the first GPU, or the CPU where there is none. It reads data without the iterator for
+    # several devices, whose tuning thread no option turns off (see `kerasbert.training.input`).
+    return tf.distribute.get_strategy()
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
