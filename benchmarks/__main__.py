@@ -39,7 +39,9 @@ def main() -> None:
     quality.add_argument("--init", type=Path, help="pretrained BERT checkpoint")
     quality.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="a training each [1 2 3]")
     quality.add_argument("--recipes", nargs="+", choices=("joint", "pipeline"), default=["joint", "pipeline"])
-    quality.add_argument("--set", nargs="+", default=[], metavar="SECTION.KEY=VALUE", help="settings of the training")
+    quality.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="SECTION.KEY=VALUE", help="settings of the training"
+    )
     arguments = parser.parse_args()
     try:
         _measure(arguments)

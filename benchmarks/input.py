@@ -45,7 +45,7 @@ row |= {"ready CPU s": time.process_time() - used, "peak MB at imports": at_firs
 if batches:
     steps = steps_per_epoch(len(examples), 32)
     begin, used = time.perf_counter(), time.process_time()
-    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    strategy = tf.distribute.get_strategy()
     data = iter(training_dataset(examples, 32, 1, steps + steps // 2, 2 * steps, strategy, 1))
     next(data)
     row["first batch s"] = time.perf_counter() - begin

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Times training steps and states of the joint model in turn; the share is that of a state every 100 steps."""
     sentences, schema, vocabulary = corpus(arguments)
     examples = joint_examples(sentences, schema, Tokenizer(vocabulary), 256, 64)
-    strategy = tf.distribute.OneDeviceStrategy("/gpu:0" if tf.config.list_logical_devices("GPU") else "/cpu:0")
+    strategy = tf.distribute.get_strategy()
 
     def build(directory: Path) -> tuple[JointExtractor, TrainingState]:
         with strategy.scope():

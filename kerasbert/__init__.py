@@ -1,7 +1,7 @@
 """Relation extraction with BERT on TensorFlow 2: text in, scored triples out.
 
     >>> from kerasbert import Extractor
-    >>> Extractor.load("runs/demo/training").extract("《远山行》的作者是白露")
+    >>> Extractor.load("runs/demo/joint").extract("《远山行》的作者是白露")
 
 TensorFlow is imported when `Extractor` is first asked for.
 """

@@ -65,7 +65,7 @@ def demo(
     chosen = list(texts or SENTENCES)
     for text, triples in zip(chosen, result.extractor.extract(chosen), strict=True):
         print_triples(text, triples)
-    say(f'\nMore sentences: kerasbert extract {result.files}/training "..."')
+    say(f'\nMore sentences: kerasbert extract {result.files}/joint "..."')
 
 
 @app.command()

@@ -33,7 +33,7 @@ def write_small_encoder(folder: Path, tokens: Sequence[str], seed: int, write_ch
         hidden_size=128,
         num_layers=2,
         num_heads=4,
-        intermediate_size=512,
+        intermediate_size=256,
         max_positions=256,
         # So narrow a model starts faster from larger weights, and needs no dropout on generated sentences.
         initializer_range=0.08,

@@ -148,7 +148,7 @@ def predicate_logits(
     loaded = load_trained(model, checkpoint)
     prepare_output(output_dir, loaded.source)
 
-    @tf.function(input_signature=INPUT_SIGNATURE)
+    @tf.function(input_signature=INPUT_SIGNATURE, autograph=False)
     def run(inputs: dict[str, tf.Tensor]) -> Outputs:
         return (model(inputs, training=False),)
 
@@ -190,7 +190,7 @@ def predict_labels(
     loaded = load_trained(model, checkpoint)
     prepare_output(output_dir, loaded.source)
 
-    @tf.function(input_signature=INPUT_SIGNATURE)
+    @tf.function(input_signature=INPUT_SIGNATURE, autograph=False)
     def run(inputs: dict[str, tf.Tensor]) -> Outputs:
         outputs = model(inputs, training=False)
         # As in the original over the probabilities: where two of them round to the same number, the first one counts.

@@ -122,7 +122,7 @@ def _step_function(
         {name: tf.TensorSpec([batch_size, *array.shape[1:]], tf.int32) for name, array in labels.items()},
     ]
 
-    @tf.function(input_signature=signature)
+    @tf.function(input_signature=signature, autograph=False)
     def run(inputs: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]) -> tf.Tensor:
         # What is dropped depends on the step alone, so that a training that goes on needs no more than the step.
         for number, generator in enumerate(generators):

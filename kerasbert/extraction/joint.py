@@ -21,7 +21,7 @@ from kerasbert.models.joint_decode import PARTS, Candidates, candidates
 from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.task import INPUT_NAMES
 from kerasbert.schema import Span, Triple
-from kerasbert.text.tokenizer import Tokenizer
+from kerasbert.text.tokenizer import shared_tokenizer
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -65,12 +65,14 @@ class JointPipeline:
         self.bundle = bundle
         self.threshold = settings.get("threshold", DEFAULT_THRESHOLD) if threshold is None else threshold
         self.calibration = Calibration.from_dict(settings.get("calibration", UNCALIBRATED.to_dict()))
-        self.tokenizer = Tokenizer(bundle.vocabulary, bundle.lower_case)
+        self.tokenizer = shared_tokenizer(bundle.vocabulary, bundle.lower_case)
         self._predicates = {predicate.name: predicate for predicate in bundle.schema}
         self._max_length = int(bundle.settings["max_length"])
         self._overlap = int(bundle.settings["overlap"])
 
-        @tf.function(input_signature=[{name: tf.TensorSpec([None, None], tf.int32) for name in INPUT_NAMES}])
+        @tf.function(
+            input_signature=[{name: tf.TensorSpec([None, None], tf.int32) for name in INPUT_NAMES}], autograph=False
+        )
         def run(inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, Candidates]:
             scores = model(inputs, training=False)
             return tf.sigmoid(scores.gate), candidates(scores, GATE_FLOOR, SPAN_FLOOR, LINK_FLOOR)

@@ -18,7 +18,7 @@ from kerasbert.models.inputs import classification_row, labeling_row, text_capac
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.schema import Triple
-from kerasbert.text.tokenizer import Tokenizer
+from kerasbert.text.tokenizer import shared_tokenizer
 
 # Positions a batch: enough to keep the matrix products large, small enough to stay in a processor's cache.
 BUDGET = 2048
@@ -45,7 +45,7 @@ class Pipeline:
             )
         self.bundle = bundle
         self.threshold = bundle.settings["threshold"] if threshold is None else threshold
-        self.tokenizer = Tokenizer(bundle.vocabulary, bundle.lower_case)
+        self.tokenizer = shared_tokenizer(bundle.vocabulary, bundle.lower_case)
         self._predicates = {predicate.name: predicate for predicate in bundle.schema}
         classifier, labeler = bundle.models["predicate"], bundle.models["labeling"]
         assert isinstance(classifier, PredicateClassifier) and isinstance(labeler, SequenceLabeler)
@@ -54,11 +54,11 @@ class Pipeline:
         self._max_length = int(bundle.settings["max_length"])
         self._overlap = int(bundle.settings["overlap"])
 
-        @tf.function(input_signature=[_INPUTS])
+        @tf.function(input_signature=[_INPUTS], autograph=False)
         def classify(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
             return tf.sigmoid(classifier(inputs, training=False))
 
-        @tf.function(input_signature=[_INPUTS])
+        @tf.function(input_signature=[_INPUTS], autograph=False)
         def label(inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
             scores = tf.nn.log_softmax(labeler(inputs, training=False)["token_logits"])
             labels = best_path(scores, _text_positions(inputs), labeler.labels)

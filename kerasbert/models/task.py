@@ -65,6 +65,9 @@ class ExtractionModel(keras.Model):
         """The divisors of `loss_terms`, which the labels alone decide."""
         raise NotImplementedError
 
+    # Nothing in the models is for AutoGraph to translate, and reading all of Keras for it takes most of the time before
+    # the first step.
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step of `fit`, in as many parts as `accumulate` says."""
         if self.accumulate == 1:
@@ -72,6 +75,16 @@ class ExtractionModel(keras.Model):
         inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         self._count_loss(accumulated_step(self, inputs, labels, self.accumulate), labels)
         return {metric.name: metric.result() for metric in self.metrics}
+
+    @tf.autograph.experimental.do_not_convert
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One step of `evaluate`."""
+        return dict(super().test_step(data))
+
+    @tf.autograph.experimental.do_not_convert
+    def predict_step(self, data: Any) -> Any:
+        """One step of `predict`."""
+        return super().predict_step(data)
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> tf.Tensor:
         """The replica's share of the loss; Keras sums gradients over replicas."""

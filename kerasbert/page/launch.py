@@ -24,7 +24,7 @@ def launch(model: str | Path, threshold: float | None = None, port: int | None =
 
     Example:
       >>> from kerasbert.page.launch import launch
-      >>> page = launch("runs/demo/training")
+      >>> page = launch("runs/demo/joint")
       >>> page.close()
 
     Args:

@@ -38,7 +38,7 @@ class ExtractionModule(tf.Module):
         self._weights = NarrowWeights([pipeline.bundle.models[stage] for stage in stages(pipeline)], weights)
         self._variables = self._weights.variables
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")], autograph=False)
     def extract(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """The triples of texts.
 
@@ -63,7 +63,7 @@ class ExtractionModule(tf.Module):
             answer[role] = padded(mentions, found.text, tf.size(text, tf.int64), "")
         return answer
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32, name="ids")])
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32, name="ids")], autograph=False)
     def extract_ids(self, ids: tf.Tensor) -> dict[str, tf.Tensor]:
         """The triples of texts that were tokenized elsewhere, by their places alone.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -97,7 +98,7 @@ class Tokenizer(tf.Module):
                 support_detokenization=False,
             )
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def __call__(self, texts: tf.Tensor) -> Tokens:
         """Tokenizes a batch of texts.
 
@@ -171,7 +172,7 @@ class Tokenizer(tf.Module):
             if first >= len(texts):
                 return
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)], autograph=False)
     def _tokenize_code_points(self, code_points: tf.Tensor, row_splits: tf.Tensor) -> _Pieces:
         with tf.device("CPU:0"):
             return self._tokenize(code_points, row_splits)
@@ -219,6 +220,12 @@ class Tokenizer(tf.Module):
         found = tf.concat([piece_firsts, unknown], 0)
         new = tf.concat([pieces.flat_values, tf.fill(tf.shape(unknown), self.vocabulary.unk_id)], 0)
         return tf.tensor_scatter_nd_update(ids, found[:, tf.newaxis], new)
+
+
+@functools.lru_cache(maxsize=4)
+def shared_tokenizer(vocabulary: Vocabulary, lower_case: bool) -> Tokenizer:
+    """The `Tokenizer` of a vocabulary; the same one again and again, which is traced once."""
+    return Tokenizer(vocabulary, lower_case)
 
 
 def _reachable(vocabulary: Vocabulary) -> list[str]:

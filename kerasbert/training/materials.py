@@ -17,7 +17,7 @@ from kerasbert.corpus.schemas import read_schema
 from kerasbert.errors import InputError, UsageError
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.schema import Schema, Sentence
-from kerasbert.text.tokenizer import Tokenizer
+from kerasbert.text.tokenizer import Tokenizer, shared_tokenizer
 from kerasbert.text.vocabulary import Vocabulary
 from kerasbert.training.alignment import ExampleReport
 from kerasbert.training.config import TrainingConfig
@@ -102,7 +102,7 @@ def read_materials(config: TrainingConfig, directory: Path | None, announce: Cal
             f"model.frozen_layers is {config.model.frozen_layers}, the encoder has {encoder.num_layers} layers",
             hint=f"add model.frozen_layers={encoder.num_layers} or less",
         )
-    tokenizer = Tokenizer(vocabulary, config.model.lower_case)
+    tokenizer = shared_tokenizer(vocabulary, config.model.lower_case)
     extended, predicate_ids = vocabulary.with_predicate_tokens(len(schema))
     if len(extended) > encoder.vocab_size:
         encoder = dataclasses.replace(encoder, vocab_size=len(extended))

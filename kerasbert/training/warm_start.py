@@ -43,7 +43,8 @@ def start_from_bundle(
     """Sets a compiled model from a bundle, and says in a line what was set.
 
     A bundle with a model of the stage gives all weights; if the state of its optimizer is there too, the moments and
-    the step are set, so that its training goes on. A bundle with an encoder gives that, and the heads stay new.
+    the step are set, so that its training goes on. A bundle with an encoder by itself, or with a single model of
+    another stage, gives that encoder, and the heads stay new.
 
     Args:
       model: compiled, its optimizer built.
@@ -53,7 +54,7 @@ def start_from_bundle(
 
     Raises:
       InputError: no whole bundle, or another schema or vocabulary.
-      UsageError: the bundle holds neither.
+      UsageError: the bundle holds several models, and none of them is of the stage.
       CheckpointError: weights or moments that do not fit, by name; the model is as before.
     """
     directory = find_bundle(path)
@@ -67,13 +68,15 @@ def start_from_bundle(
             return f"{directory}: all weights of its {stage} model; the optimizer begins anew"
         step = _restore(model, state)
         return f"{directory}: all weights of its {stage} model and its optimizer's state, at step {step}"
-    if "encoder" not in description.models:
+    if "encoder" in description.models:
+        return _load_encoder(model, directory, "encoder")
+    if len(description.models) > 1:
         raise UsageError(
-            f"holds no {stage} model and no encoder by itself, only {', '.join(description.models)}",
+            f"holds no {stage} model, but several others ({', '.join(description.models)}), each with its own encoder",
             path=directory,
-            hint="give the pretrained checkpoint, or a bundle with this stage",
+            hint="give the pretrained checkpoint, or a bundle with this stage or with one model",
         )
-    return _load_encoder(model, directory)
+    return _load_encoder(model, directory, *description.models)
 
 
 def _require_same(description: Description, directory: Path, schema: Schema, vocabulary: Vocabulary) -> None:
@@ -99,8 +102,8 @@ def _require_form(model: ExtractionModel, config: dict[str, object], directory: 
         )
 
 
-def _load_encoder(model: ExtractionModel, directory: Path) -> str:
-    file = TensorFile(directory / weights_file("encoder"))
+def _load_encoder(model: ExtractionModel, directory: Path, source: str) -> str:
+    file = TensorFile(directory / weights_file(source))
     weights = {name: weight for name, weight in model.named_weights().items() if name.startswith("encoder/")}
     arrays: dict[str, np.ndarray] = {}
     extended = 0
@@ -120,7 +123,8 @@ def _load_encoder(model: ExtractionModel, directory: Path) -> str:
     for name, array in arrays.items():
         weights[name].assign(array)
     more = f"; {extended} new rows for predicate tokens" if extended else ""
-    return f"{directory}: {len(arrays)} weights of its encoder{more}; the heads are new and random"
+    whose = "its encoder" if source == "encoder" else f"the encoder of its {source} model"
+    return f"{directory}: {len(arrays)} weights of {whose}{more}; the heads are new and random"
 
 
 def _optimizer_state(model: ExtractionModel, path: Path) -> list[tuple[tf.Variable, np.ndarray]] | None:

@@ -99,6 +99,12 @@ def test_an_epoch_holds_each_example_once_but_for_less_than_a_batch(
         assert len(times) == count and max(times.values()) - min(times.values()) <= 1
 
 
+def test_one_device_reads_without_a_thread_that_tunes() -> None:
+    """That thread can sleep past the end of the data, and the end of `fit` waits for it."""
+    data = training_dataset(numbered(8), 4, SEED, 0, 2, tf.distribute.get_strategy(), 1)
+    assert isinstance(data, tf.data.Dataset) and data.options().autotune.enabled is False
+
+
 def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     lengths = np.arange(100) % 13
     orders = [epoch_order(lengths, 8, seed, epoch).tolist() for seed in (1, 2) for epoch in (0, 1)]

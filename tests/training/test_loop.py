@@ -56,7 +56,7 @@ def train(
 ) -> Outcome:
     set_precision(runtime.precision, runtime.deterministic, runtime.seed)
     train_set = examples() if train_set is None else train_set
-    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    strategy = tf.distribute.get_strategy()
     return train_model(
         model, initialize, train_set, dev, stage, OptimizerConfig(), runtime, strategy, directory, **options
     )

@@ -18,7 +18,7 @@ from kerasbert.training.memory import largest_fitting, out_of_memory, parts_need
 from tests import tiny
 from tests.memory import limited
 
-ONE_DEVICE = tf.distribute.OneDeviceStrategy("/cpu:0")
+ONE_DEVICE = tf.distribute.get_strategy()
 STAGE = StageConfig(epochs=1, batch_size=10, learning_rate=1e-2)
 
 

@@ -16,7 +16,8 @@ from kerasbert.models.encoder import EncoderConfig
 from kerasbert.recipes import train
 from kerasbert.schema import Schema
 from kerasbert.text.vocabulary import Vocabulary
-from kerasbert.training.optimizer import AdamWeightDecay, WarmupLinearDecay
+from kerasbert.training.config import OptimizerConfig
+from kerasbert.training.optimizer import AdamWeightDecay, WarmupLinearDecay, compile_model
 from kerasbert.training.warm_start import start_from_bundle
 from migration.checkpoint import load_trained
 from migration.constants import DUIE_SCHEMA
@@ -142,6 +143,24 @@ def test_an_encoder_bundle_is_a_pretrained_checkpoint(tmp_path: Path) -> None:
     assert read_description(tmp_path / "out").models.keys() == {"predicate", "labeling"}
 
 
+def test_a_stage_begins_at_the_encoder_of_another_one(tmp_path: Path) -> None:
+    material = tiny.write_material(tmp_path / "material")
+    source = tiny.joint_bundle()
+    source.save(tmp_path / "bundle")
+    model = tiny.models()["labeling"]
+    compile_model(model, 1e-3, OptimizerConfig())
+    heads = {name: weight.numpy() for name, weight in model.named_weights().items() if not name.startswith("encoder/")}
+    said = start_from_bundle(model, "labeling", tmp_path / "bundle", source.schema, source.vocabulary)
+    assert "weights of the encoder of its joint model" in said and "heads are new and random" in said
+    trained = source.models["joint"].named_weights()
+    for name, weight in model.named_weights().items():
+        expected = heads[name] if name in heads else trained[name].numpy()
+        assert np.array_equal(weight.numpy(), expected), name
+    # And by the command's own way.
+    train("pipeline", config(material, tmp_path / "bundle"), tmp_path / "out", tiny.keep_random)
+    assert read_description(tmp_path / "out").models.keys() == {"predicate", "labeling"}
+
+
 def test_bundles_that_do_not_fit(tmp_path: Path) -> None:
     material = tiny.write_material(tmp_path / "material")
     bundle = migrated(tmp_path / "old", step=4)
@@ -154,8 +173,9 @@ def test_bundles_that_do_not_fit(tmp_path: Path) -> None:
             tmp_path / "a",
             tiny.keep_random,
         )
-    with pytest.raises(UsageError, match="holds no labeling model and no encoder by itself"):
-        train("labeling", config(material, bundle), tmp_path / "b", tiny.keep_random)
+    tiny.bundle().save(tmp_path / "several")
+    with pytest.raises(UsageError, match=r"holds no joint model, but several others \(predicate, labeling\)"):
+        train("joint", config(material, tmp_path / "several"), tmp_path / "b", tiny.keep_random)
     with pytest.raises(UsageError, match=r"its texts were lower-cased[\s\S]*model.lower_case=true"):
         chosen = material.config(model={"init": str(bundle), "lower_case": False})
         train("predicate", chosen, tmp_path / "c", tiny.keep_random)
