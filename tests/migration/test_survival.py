@@ -22,7 +22,7 @@ SCHEMA = Schema.from_signatures([(f"p{i}", "a", "b") for i in range(PREDICATES)]
 KILLS = 50
 
 # TensorFlow's threads do not survive a fork, so the parent imports it and runs nothing; every child runs the operation
-# once and is killed after a random part of the time that it takes; every fifth time it may finish first.
+# once and is killed after a random part of the shortest time that it took; every fifth time it may finish first.
 SERVER = """
 import json, os, random, signal, sys, time
 from pathlib import Path
@@ -51,17 +51,16 @@ def checked(word):
     assert sys.stdin.readline()
 
 def finish():
-    # How long it takes now: the machine may be busy with other things, too.
     begin = time.monotonic()
     os.waitpid(child(), 0)
     checked("finished")
     return time.monotonic() - begin
 
 random.seed(1)
-cut = 0
+cut, duration = 0, float("inf")
 for number in range(kills):
     if number % 5 == 0:
-        duration = finish()
+        duration = min(duration, finish())
     process = child()
     time.sleep(random.uniform(0.0, 0.9) * duration)
     os.kill(process, signal.SIGKILL)
