@@ -13,6 +13,7 @@ import logging
 import os
 import shlex
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,9 +59,11 @@ def demo(
     from kerasbert.demo import SENTENCES, run_demo
     from kerasbert.rendering import print_reports, print_triples
 
+    began = time.monotonic()
     with _resumable():
         result = run_demo(output, _initialize, _write_random_checkpoint, say)
-    say("\nHeld-out part of the sample corpus (names that training never saw):")
+    took = time.monotonic() - began
+    say(f"\nHeld-out part of the sample corpus (names that training never saw), after {took:.0f} s:")
     print_reports(result.reports)
     chosen = list(texts or SENTENCES)
     for text, triples in zip(chosen, result.extractor.extract(chosen), strict=True):
