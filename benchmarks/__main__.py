@@ -14,8 +14,8 @@ from kerasbert.files import write_json
 from kerasbert.training.interrupts import EXIT_CODE, Interrupted
 
 NAMES = ("forward", "training", "prediction", "extraction", "joint", "joint_training", "conversion", "resume", "input")
-LONG = ("quality", "beam", "weights")
-"""What trains for hours, or needs the extra `beam` or a trained model, and so is measured only when it is named."""
+LONG = ("quality", "beam", "weights", "original")
+"""What trains for hours, or needs the extra `beam`, a trained model or TF1: it is measured only when it is named."""
 
 
 def main() -> None:
@@ -33,6 +33,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="timed repetitions, of which the median counts [5]")
     parser.add_argument("--sentences", type=int, default=200_000, help="of the measurement `input` [200000]")
     parser.add_argument("--model", type=Path, help="trained bundle, of the measurement `weights`")
+    original = parser.add_argument_group("of the measurement `original`")
+    original.add_argument("--original", type=Path, help="checkout of the original")
+    original.add_argument("--interpreter", type=Path, help="Python 3.7 with tensorflow 1.15")
     quality = parser.add_argument_group("of the measurement `quality`")
     quality.add_argument("--dev", type=Path, help="held-out sentences, also of `weights`")
     quality.add_argument("--schema", type=Path, help="the predicates")

@@ -31,7 +31,7 @@ SENTENCES = 512
 PROPOSED = 3
 """Predicates, subjects and objects a sentence that the untrained model is made to propose."""
 
-_SETTINGS = {"threshold": 0.5, "max_length": 256, "overlap": 64}
+SETTINGS = {"threshold": 0.5, "max_length": 256, "overlap": 64}
 
 
 def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         _efficiency(name, shape, schema, extended, texts[:count], arguments.repeats) for name, shape, count in sizes
     ]
     show(efficiency)
-    growth = _growth(_joint(schema, extended, config, texts), extended, config, texts, arguments.repeats)
+    growth = _growth(untrained_joint(schema, extended, config, texts), extended, config, texts, arguments.repeats)
     show(growth)
     return rows + efficiency + growth
 
@@ -70,8 +70,8 @@ def _compare(
     extended, predicate_ids = vocabulary.with_predicate_tokens(max(len(schema), 1))
     keras.utils.set_random_seed(SEED)
     stages = {"predicate": PredicateClassifier(config, len(schema)), "labeling": SequenceLabeler(config, len(schema))}
-    pipeline = _Asked(Bundle(schema, extended, True, predicate_ids, stages, dict(_SETTINGS)), sentences)
-    joint = _joint(schema, extended, config, texts)
+    pipeline = Asked(Bundle(schema, extended, True, predicate_ids, stages, dict(SETTINGS)), sentences)
+    joint = untrained_joint(schema, extended, config, texts)
     tasks: dict[str, Callable[[], object]] = {
         "joint": lambda: joint.extract(texts),
         "pipeline": lambda: pipeline.extract(texts),
@@ -94,12 +94,17 @@ def _compare(
     ]
 
 
-class _Asked(Pipeline):
-    """The two stages, the second of them asked for the annotated predicates whatever an untrained first one says."""
+class Asked(Pipeline):
+    """The two stages, the second of them asked for the annotated predicates whatever an untrained first one says.
+
+    Attributes:
+      asked: predicates of all sentences.
+    """
 
     def __init__(self, bundle: Bundle, sentences: Sequence[Sentence]) -> None:
         super().__init__(bundle)
         self._stated = [{bundle.schema.index(t.predicate) for t in sentence.triples} for sentence in sentences]
+        self.asked = sum(map(len, self._stated))
 
     def _first_stage(self, parts: Sequence[Window]) -> np.ndarray:
         scores = np.zeros_like(super()._first_stage(parts))
@@ -108,10 +113,12 @@ class _Asked(Pipeline):
         return scores
 
 
-def _joint(schema: Schema, vocabulary: Vocabulary, config: EncoderConfig, texts: Sequence[str]) -> JointPipeline:
+def untrained_joint(
+    schema: Schema, vocabulary: Vocabulary, config: EncoderConfig, texts: Sequence[str]
+) -> JointPipeline:
     """An untrained joint model whose biases are set so that it proposes about as much as a trained one."""
     model = JointExtractor(config, len(schema))
-    pipeline = JointPipeline(Bundle(schema, vocabulary, True, (), {"joint": model}, dict(_SETTINGS)))
+    pipeline = JointPipeline(Bundle(schema, vocabulary, True, (), {"joint": model}, dict(SETTINGS)))
     sample = read_windows(pipeline.tokenizer, texts[:64], 254, 64)
     rows = [classification_row(part.ids, vocabulary.cls_id, vocabulary.sep_id) for part in sample]
     scores = model({name: tf.constant(array) for name, array in pad(rows).items()})
@@ -134,7 +141,7 @@ def _efficiency(
     name: str, config: EncoderConfig, schema: Schema, vocabulary: Vocabulary, texts: Sequence[str], repeats: int
 ) -> dict[str, Any]:
     """Arithmetic of the encoder a second of the whole extraction, beside the machine's rate for matrix products."""
-    joint = _joint(schema, vocabulary, config, texts)
+    joint = untrained_joint(schema, vocabulary, config, texts)
     lengths = np.diff(joint.tokenizer.encode(texts).row_splits) + 2
     batches = [(len(batch), int(lengths[batch].max())) for batch in length_batches(lengths, BUDGET)]
     gflop = sum(encoder_gflop(count, length, config) for count, length in batches)
@@ -173,7 +180,7 @@ def _growth(
 
     count = len(texts) // 2
     sizes = {
-        str(n): (_joint(_schema(n), vocabulary, config, texts), texts[:count], float(count), BUDGET)
+        str(n): (untrained_joint(_schema(n), vocabulary, config, texts), texts[:count], float(count), BUDGET)
         for n in (10, 50, 100, 200)
     }
     measured("predicates", sizes)
