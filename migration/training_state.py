@@ -151,11 +151,12 @@ class CheckpointDirectory:
             handle.write(f"model_checkpoint_path: {json.dumps(prefix.name, ensure_ascii=False)}\n")
             for path in self._kept:
                 handle.write(f"all_model_checkpoint_paths: {json.dumps(path.name, ensure_ascii=False)}\n")
-        for path in outdated:
-            for file in _files(path):
-                # Somebody else may have tidied up; a file that stays does no harm.
-                with contextlib.suppress(OSError):
-                    file.unlink()
+        # What killed writes have left goes too.
+        left = [path for name in (_STATE_FILE, "model.ckpt-*") for path in self.directory.glob(f".{name}.*tmp*")]
+        for file in [*left, *(file for path in outdated for file in _files(path))]:
+            # Somebody else may have tidied up; a file that stays does no harm.
+            with contextlib.suppress(OSError):
+                file.unlink()
         return prefix
 
     def _require_new(self) -> None:
