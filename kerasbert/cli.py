@@ -85,7 +85,9 @@ def train(
     train_file: Annotated[str | None, typer.Option("--train", help="Sentences to learn from: data.train.")] = None,
     dev_file: Annotated[str | None, typer.Option("--dev", help="Sentences to evaluate on: data.dev.")] = None,
     schema: Annotated[str | None, typer.Option("--schema", help="The predicates: data.schema.")] = None,
-    init: Annotated[str | None, typer.Option("--init", help="Pretrained BERT checkpoint, or a trained model: model.init.")] = None,
+    init: Annotated[
+        str | None, typer.Option("--init", help="Pretrained BERT checkpoint, or a trained model: model.init.")
+    ] = None,
     batch_size: Annotated[
         str | None, typer.Option(help="Sentences a step, or auto: in as many parts as memory needs, found by trying.")
     ] = None,

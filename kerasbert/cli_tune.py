@@ -41,7 +41,9 @@ def register(
         train_file: Annotated[str | None, typer.Option("--train", help="Sentences to learn from: data.train.")] = None,
         dev_file: Annotated[str | None, typer.Option("--dev", help="Sentences that trials are scored on.")] = None,
         schema: Annotated[str | None, typer.Option("--schema", help="The predicates: data.schema.")] = None,
-        init: Annotated[str | None, typer.Option("--init", help="Pretrained BERT checkpoint: model.init.")] = None,
+        init: Annotated[
+            str | None, typer.Option("--init", help="Pretrained BERT checkpoint, or a trained model: model.init.")
+        ] = None,
         space: Annotated[Path | None, typer.Option("--space", help="YAML file with what is searched over.")] = None,
         tuner: Annotated[str, typer.Option("--tuner", help="random, bayesian or hyperband.")] = "random",
         trials: Annotated[int, typer.Option("--trials", "-n", min=1, help="How many settings to try.")] = 20,
@@ -57,9 +59,13 @@ def register(
         # Trials come and go in one process; TensorFlow takes all of a GPU's memory at once otherwise.
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         with resumable():
+            from kerasbert.errors import UsageError
+            from kerasbert.tuning.hypermodels import HYPERMODELS
             from kerasbert.tuning.search import Search, search
             from kerasbert.tuning.space import load_space
 
+            if stage not in HYPERMODELS:
+                raise UsageError(f"there is no search for {stage!r}", hint=f"choose one of {', '.join(HYPERMODELS)}")
             dimensions = load_space(space, stage) if space is not None else None
             found = search(Search(stage, resolved, dimensions, tuner, trials), output, initialize, say)
         if not found.complete:

@@ -101,9 +101,8 @@ def extract_corpus(
         raise InputError(
             f"{len(missing)} parts are missing, part {missing[0]} first", path=output, hint="run the command again"
         )
-    for part in parts:
-        for left in leftovers(output / part_name(part.number)):
-            left.unlink(missing_ok=True)
+    for left in list(output.glob(".*.tmp")):
+        left.unlink(missing_ok=True)
     return Summary(len(parts), before, counts)
 
 
@@ -119,7 +118,8 @@ def _claim(output: Path, job: dict[str, Any]) -> None:
     """
     try:
         output.mkdir(parents=True, exist_ok=True)
-        held = next(iter(output.iterdir()), None)
+        left = leftovers(output / JOB)
+        held = next((path for path in output.iterdir() if path.resolve() not in left), None)
     except OSError as error:
         raise InputError(f"cannot be written: {describe_os_error(error)}", path=output) from error
     path = output / JOB

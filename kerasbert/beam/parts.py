@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasbert.corpus.lines import open_bytes
+from kerasbert.corpus.lines import begins_array, is_blank, open_bytes
 from kerasbert.errors import InputError
 from kerasbert.files import require_file
 
@@ -76,9 +76,9 @@ def make_parts(sources: Sequence[str | Path], size: int = PART_BYTES) -> list[Pa
     ranges: list[tuple[str, int, int | None]] = []
     for source in sources:
         path = require_file(source, "texts")
-        if path.name.lower().endswith((".json", ".json.gz")):
+        if path.name.lower().endswith((".json", ".jsonl", ".json.gz", ".jsonl.gz")):
             with open_bytes(path, "texts") as handle:
-                if handle.read(64).lstrip().startswith(b"["):
+                if begins_array(next((line for line in handle if not is_blank(line)), b"")):
                     raise InputError("is one JSON array, which has no parts", path=path, hint="give JSON lines")
         with path.open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"

@@ -7,9 +7,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from apache_beam.metrics import Metrics
-from apache_beam.utils.shared import Shared
-
 from kerasbert.beam.apache import beam
 from kerasbert.beam.parts import Lines, Part
 from kerasbert.corpus.lines import unusable
@@ -18,6 +15,10 @@ from kerasbert.extraction.extractor import Extractor
 from kerasbert.extraction.stream import extracted_lines
 from kerasbert.files import atomic_write
 from kerasbert.schema import Sentence
+
+# After kerasbert.beam.apache, which says what to install.
+from apache_beam.metrics import Metrics  # isort: skip
+from apache_beam.utils.shared import Shared  # isort: skip
 
 NAMESPACE = "kerasbert"
 COUNTERS = ("sentences", "triples", "rejected", "parts")

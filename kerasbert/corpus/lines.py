@@ -120,15 +120,25 @@ def json_rows(path: str | Path, what: str) -> Iterator[Row]:
     with open_bytes(path, what) as handle:
         blank: list[bytes] = []
         for first in handle:
-            if first.removeprefix(_BOM).strip():
+            if not is_blank(first):
                 break
             blank.append(first)
         else:
             first = b""
-        if _ARRAY_START.match(first.removeprefix(_BOM)):
+        if begins_array(first):
             yield from _array_rows(_decode_whole(b"".join([*blank, first, *handle]), path, what), path, what)
             return
         yield from parsed(decoded_lines(itertools.chain(blank, [first] if first else [], handle)))
+
+
+def begins_array(line: bytes) -> bool:
+    """Whether the first line that is not blank is that of a file which is one JSON array."""
+    return _ARRAY_START.match(line.removeprefix(_BOM)) is not None
+
+
+def is_blank(line: bytes) -> bool:
+    """Whether a line holds white space, or a byte order mark, and nothing else."""
+    return not line.removeprefix(_BOM).strip()
 
 
 def parsed(lines: Iterable[Line]) -> Iterator[Row]:

@@ -18,7 +18,7 @@ class Extractor:
     """Extracts triples with a trained model.
 
     Example:
-      >>> extractor = Extractor.load("runs/demo")
+      >>> extractor = Extractor.load("runs/demo/joint")
       >>> for triple in extractor.extract("《远山行》的作者是白露"):
       ...     print(triple.subject, triple.predicate, triple.object, triple.confidence)
 

@@ -43,7 +43,8 @@ class ModelConfig:
 
     Attributes:
       init: a pretrained checkpoint: a TF1 prefix, the unpacked folder, or a Hugging Face folder; or a bundle, whose
-        training goes on if the state of its optimizer is in it.
+        training goes on if the state of its optimizer is in it; of a bundle with one model, of another stage, the
+        encoder alone is taken.
       bert_config, vocab: by default the files of that name beside the checkpoint.
       lower_case: whether the vocabulary is lower-cased (also strips accents).
       dropout: probability of dropping a unit before a head.

@@ -68,6 +68,12 @@ def start_from_bundle(
             return f"{directory}: all weights of its {stage} model; the optimizer begins anew"
         step = _restore(model, state)
         return f"{directory}: all weights of its {stage} model and its optimizer's state, at step {step}"
+    # Either may hold more predicate tokens at its end than the other.
+    common = min(len(vocabulary), len(description.vocabulary))
+    if vocabulary.tokens[:common] != description.vocabulary.tokens[:common]:
+        raise InputError(
+            "is another vocabulary than the training's", path=directory / "vocab.txt", hint="leave model.vocab out"
+        )
     if "encoder" in description.models:
         return _load_encoder(model, directory, "encoder")
     if len(description.models) > 1:

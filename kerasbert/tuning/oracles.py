@@ -86,16 +86,21 @@ class HyperbandOracle(_Durable, keras_tuner.oracles.HyperbandOracle):
         self._start_new_bracket()
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
+        fresh = super().populate_space
         while self._brackets:
             bracket = self._brackets[0]
-            if len(bracket["rounds"][0]) < self._get_size(bracket["bracket_num"], 0):
-                break
+            if len(bracket["rounds"][0]) < self._get_size(bracket["bracket_num"], 0) and not bracket.get("exhausted"):
+                response = fresh(trial_id)
+                if "values" in response or not bracket["rounds"][0]:
+                    return response
+                # The space holds no more combinations: the rung is what it is, and its best go on.
+                bracket["exhausted"] = True
             promotion = self._promotion(bracket, trial_id)
             if promotion is not None:
                 return promotion
             del self._brackets[0]
         # Without a bracket this begins the next one.
-        return super().populate_space(trial_id)
+        return fresh(trial_id)
 
     def _promotion(self, bracket: dict[str, Any], trial_id: str) -> dict[str, Any] | None:
         """The next trial of a higher rung, or that it has to wait; None once all of the bracket are handed out."""

@@ -67,14 +67,15 @@ def read_results(trials: Path) -> list[TrialResult]:
 
 
 def prune(trials: Path, stage: str) -> None:
-    """Removes what trials that are done need no more: states to go on from, and models that are not the best.
+    """Removes what trials that are done need no more: states to go on from, examples, and models that are not the best.
 
     A model that is not the best of some trials is not the best of more, so that several processes may do this.
     """
     results: Sequence[TrialResult] = read_results(trials)
     for rank, result in enumerate(results):
         place = trials / result.trial
-        shutil.rmtree(place / stage / "checkpoints", ignore_errors=True)
+        for name in ("checkpoints", "examples"):
+            shutil.rmtree(place / stage / name, ignore_errors=True)
         for weights in (place / stage).glob("best-*"):
             weights.unlink(missing_ok=True)
         if rank:

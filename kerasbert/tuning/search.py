@@ -221,7 +221,7 @@ def _run_trial(
       FailedTrialError: it diverged or ran out of memory, now or in an earlier call.
     """
     place = trials / trial
-    result = read_result(place)
+    result = _settled(place)
     if result is None:
         settings = hypermodel.settings(values)
         announce(f"trial {trial} of {plan.trials}: " + ", ".join(f"{key}={value}" for key, value in settings.items()))
@@ -280,6 +280,21 @@ def _finished(directory: Path) -> bool:
         return False
 
 
+def _settled(place: Path) -> TrialResult | None:
+    """The result of a trial; None where it is this process's to train.
+
+    A chief that was started again hands out trials that other workers may still be training.
+    """
+    record = place / "config.yaml"
+    while read_result(place) is None and record.is_file():
+        try:
+            with locked(record, "training"):
+                break
+        except UsageError:
+            time.sleep(_PATIENCE)
+    return read_result(place)
+
+
 def _check(plan: Search) -> None:
     if plan.stage not in HYPERMODELS:
         raise UsageError(f"there is no search for {plan.stage!r}", hint=f"choose one of {', '.join(HYPERMODELS)}")
@@ -289,11 +304,10 @@ def _check(plan: Search) -> None:
         raise UsageError(f"{plan.trials} trials are none", hint="ask for at least one")
     if not plan.config.data.dev:
         raise UsageError("data.dev is not set; trials are scored on it", hint="add --dev PATH")
-    if plan.tuner == "bayesian":
-        try:
-            import sklearn  # noqa: F401
-        except ModuleNotFoundError as error:
-            raise UsageError("the Bayesian tuner needs scikit-learn", hint='pip install "kerasbert[tune]"') from error
+    try:
+        import sklearn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UsageError("a search needs scikit-learn", hint='pip install "kerasbert[tune]"') from error
 
 
 def _space(plan: Search, initialize: Initializer) -> Space:

@@ -90,7 +90,12 @@ def test_the_parts_are_plain_extraction_and_stay_when_it_runs_again(folder: Path
 
 def test_a_directory_of_another_job_is_left_alone(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    extract_corpus(folder / "bundle", [folder / "in.txt"], output)
+    # A first call that was killed while it wrote its description is nobody's.
+    output.mkdir()
+    for name in (".extraction.json.ab12.tmp", ".rejects-00000.jsonl.cd34.tmp"):
+        (output / name).write_text("{")
+        extract_corpus(folder / "bundle", [folder / "in.txt"], output)
+    assert not list(output.glob(".*"))
     with pytest.raises(InputError, match="another model, threshold or input"):
         extract_corpus(folder / "bundle", [folder / "in.txt"], output, threshold=0.9)
     (tmp_path / "mine").mkdir()

@@ -48,4 +48,9 @@ def test_an_array_and_an_empty_file(tmp_path: Path) -> None:
     empty.write_text("")
     with pytest.raises(InputError, match="array"):
         make_parts([array])
+    for name, mark in (("c.jsonl", ""), ("d.json", "\ufeff"), ("e.jsonl", "\n")):
+        path = tmp_path / name
+        path.write_text(mark + '[{"text": "一"},\n{"text": "二"}]', encoding="utf-8")
+        with pytest.raises(InputError, match="array"):
+            make_parts([path])
     assert make_parts([empty]) == []

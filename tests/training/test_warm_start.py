@@ -146,6 +146,7 @@ def test_an_encoder_bundle_is_a_pretrained_checkpoint(tmp_path: Path) -> None:
 def test_a_stage_begins_at_the_encoder_of_another_one(tmp_path: Path) -> None:
     material = tiny.write_material(tmp_path / "material")
     source = tiny.joint_bundle()
+    vocabulary = source.vocabulary
     source.save(tmp_path / "bundle")
     model = tiny.models()["labeling"]
     compile_model(model, 1e-3, OptimizerConfig())
@@ -156,6 +157,9 @@ def test_a_stage_begins_at_the_encoder_of_another_one(tmp_path: Path) -> None:
     for name, weight in model.named_weights().items():
         expected = heads[name] if name in heads else trained[name].numpy()
         assert np.array_equal(weight.numpy(), expected), name
+    other = Vocabulary((*vocabulary.tokens[:-3], *reversed(vocabulary.tokens[-3:])))
+    with pytest.raises(InputError, match="another vocabulary than the training's"):
+        start_from_bundle(model, "labeling", tmp_path / "bundle", tiny.SCHEMA, other)
     # And by the command's own way.
     train("pipeline", config(material, tmp_path / "bundle"), tmp_path / "out", tiny.keep_random)
     assert read_description(tmp_path / "out").models.keys() == {"predicate", "labeling"}

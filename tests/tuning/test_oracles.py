@@ -110,6 +110,22 @@ def epochs(found: dict[str, tuple[Any, ...]]) -> list[int]:
     return [dict(values)["tuner/epochs"] for _, _, values in found.values()]
 
 
+def test_hyperband_promotes_where_the_space_is_smaller_than_a_rung(tmp_path: Path) -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("size", [1, 2])
+    search = build_oracle("hyperband", 13, 1, hp, 9.0)
+    search.verbose = 0
+    search._set_project_dir(str(tmp_path), "oracle")
+    tried = []
+    while (trial := search.create_trial("tuner0")).status != "STOPPED":
+        values = trial.hyperparameters.values
+        tried.append((values["size"], values["tuner/epochs"]))
+        search.update_trial(trial.trial_id, {"score": values["size"] + values["tuner/epochs"]})
+        trial.status = "COMPLETED"
+        search.end_trial(trial)
+    assert sorted(tried[:2]) == [(1, 1), (2, 1)] and tried[-1] == (2, 9)
+
+
 def test_hyperband_fills_its_trials_with_brackets_that_fit(tmp_path: Path) -> None:
     def plan(count: int) -> list[int]:
         return epochs(run("hyperband", tmp_path / str(count), trials=count, epochs=9))

@@ -87,6 +87,7 @@ def test_only_the_best_model_of_those_done_is_kept(tmp_path: Path) -> None:
         place = tmp_path / name
         (place / "bundle").mkdir(parents=True)
         (place / "joint" / "checkpoints").mkdir(parents=True)
+        (place / "joint" / "examples" / "train").mkdir(parents=True)
         (place / "joint" / "best-3.index").touch()
         if score != "running":
             write_result(place, TrialResult(name, {}, score, 1))  # type: ignore[arg-type]
@@ -94,6 +95,7 @@ def test_only_the_best_model_of_those_done_is_kept(tmp_path: Path) -> None:
     prune(tmp_path, "joint")
     assert sorted(path.parent.name for path in tmp_path.glob("*/bundle")) == ["1", "4"]
     assert sorted(path.parts[-3] for path in tmp_path.glob("*/joint/checkpoints")) == ["4"]
+    assert sorted(path.parts[-3] for path in tmp_path.glob("*/joint/examples")) == ["4"]
     assert sorted(path.parts[-3] for path in tmp_path.glob("*/joint/best-3.index")) == ["4"]
 
 

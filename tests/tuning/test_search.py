@@ -161,7 +161,9 @@ def test_directories_of_others(whole: tuple[Path, Result], material: tiny.Materi
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x", encoding="utf-8")
     refused(run(*arguments(material, tmp_path / "mine")), 2, "holds no search of ours")
-    refused(run("tune", "pipeline", *SETTINGS, *material.arguments(), "-o", tmp_path / "out"), 2, "no search for")
+    pipeline = ("tune", "pipeline", *SETTINGS, *material.arguments(), "-o", tmp_path / "out")
+    refused(run(*pipeline), 2, "no search for")
+    refused(run(*pipeline, "--space", tmp_path / "space.yaml"), 2, "no search for")
 
 
 def test_half_set_variables(material: tiny.Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
