@@ -77,7 +77,7 @@ def serve(
         Path | None, typer.Option(help="File with the bearer token that requests need; required for other hosts.")
     ] = None,
     max_bytes: Annotated[int, typer.Option(min=1, help="Largest request.")] = 4 << 20,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a request is given up.")] = 60.0,
+    timeout: Annotated[float, typer.Option(min=0.1, max=86400, help="Seconds until a request is given up.")] = 60.0,
 ) -> None:
     """Serve an exported model with TensorFlow Serving's REST paths; new versions are taken up as they appear."""
     token = None

@@ -54,7 +54,7 @@ def draw(triples: Sequence[Triple], palette: dict[str, str]) -> str:
         box = {"x": node.x, "y": node.y - _HEIGHT / 2, "width": node.width, "height": float(_HEIGHT), "rx": 7.0}
         fill = {"fill": palette.get(kinds[name], "#eee"), "stroke": "#667"}
         drawn = SubElement(svg, "rect", {key: f"{value:.1f}" for key, value in box.items()} | fill)
-        SubElement(drawn, "title").text = f"{name} {kinds[name]}".strip()
+        SubElement(drawn, "title").text = _printable(f"{name} {kinds[name]}".strip())
         _text(svg, node.x + node.width / 2, node.y + 5, _short(name), {"fill": "#111", "font-size": "14"})
     for (x, y), predicates in zip(labels, arrows.values(), strict=True):
         label = ", ".join(map(_short, predicates))
@@ -144,9 +144,13 @@ def _width(text: str) -> float:
     return sum(_WIDE if unicodedata.east_asian_width(c) in "WF" else _NARROW for c in text)
 
 
-def _short(text: str) -> str:
+def _printable(text: str) -> str:
     # A control character would make the picture ill-formed XML.
-    text = "".join(c if c.isprintable() else " " for c in text)
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _short(text: str) -> str:
+    text = _printable(text)
     if _cells(text) <= _LONGEST:
         return text
     while _cells(text) > _LONGEST - 1:

@@ -66,10 +66,14 @@ def highlighted(text: str, triples: Sequence[Triple], palette: dict[str, str]) -
             if span is not None:
                 roles.setdefault(span, {})[kind] = None
     edges = sorted({0, len(text), *(edge for span in roles for edge in span)})
+    place = {edge: n for n, edge in enumerate(edges)}
+    covers: list[list[Span]] = [[] for _ in edges]
+    for span in roles:
+        for n in range(place[span.start], place[span.end]):
+            covers[n].append(span)
     parts = []
-    for begin, end in itertools.pairwise(edges):
+    for (begin, end), covering in zip(itertools.pairwise(edges), covers, strict=False):
         piece = escape(text[begin:end])
-        covering = [span for span in roles if span.start <= begin and end <= span.end]
         if not covering:
             parts.append(piece)
             continue
@@ -86,7 +90,7 @@ def highlighted(text: str, triples: Sequence[Triple], palette: dict[str, str]) -
 
 
 def table(triples: Sequence[Triple], words: Words) -> str:
-    """The triples, a row each, surest first where they stand at the same place."""
+    """The triples, a row each, in the order of the text."""
     if not triples:
         return note(words.nothing)
     headings = (words.subject, words.predicate, words.object, words.types, words.offsets)

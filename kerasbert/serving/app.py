@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -25,8 +27,12 @@ from kerasbert.serving.versions import Versions
 METRICS_PATH = "/monitoring/prometheus/metrics"
 _PREDICT = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d{1,18}))?:predict")
 _STATUS = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d{1,18}))?(/metadata)?")
+_LABEL = re.compile(r"/v1/models/[^/:]+/labels/([^/:]+)(?::predict|/metadata)?")
 _RETRY_AFTER = 1
 _DISCARDED = 16  # times the allowed size that is read, so that a client hears why it is refused
+_HELD = 16  # times the allowed size that requests under way may have together
+_QUICK = 1 << 16  # bytes of a request that is read and written at once; for a larger one others would have to wait
+_MAX_CELLS = 1 << 20  # rows times columns of an output, which is as wide as its widest row
 _logger = logging.getLogger(__name__)
 
 
@@ -62,16 +68,23 @@ def make_app(versions: Versions, monitoring: Monitoring, access: Access) -> Star
         text = monitoring.text(current.waiting, current.number)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    held = 0
+
     async def models(request: Request) -> Response:
+        nonlocal held
         path, method = request.url.path, request.method
         if method == "POST" and (match := _PREDICT.fullmatch(path)):
             body = await _body(request, access.max_bytes)
             number = _number(match, versions)
-            with versions.lease(number) as servable:
-                asked = read_request(body, servable.specs)
-                return Response(
-                    write_response(await _answer(servable, asked), asked.by_row), media_type="application/json"
-                )
+            size = len(body)
+            if held + size > _HELD * access.max_bytes:
+                raise Full
+            held += size
+            try:
+                with versions.lease(number) as servable:
+                    return Response(await _predict(servable, body), media_type="application/json")
+            finally:
+                held -= size
         if method == "GET" and (match := _STATUS.fullmatch(path)):
             number = _number(match, versions)
             if match[3] is None:
@@ -79,6 +92,8 @@ def make_app(versions: Versions, monitoring: Monitoring, access: Access) -> Star
             with versions.lease(number) as servable:
                 spec = {"name": versions.name, "signature_name": "", "version": str(servable.number)}
                 return JSONResponse({"model_spec": spec, "metadata": servable.metadata})
+        if label := _LABEL.fullmatch(path):
+            raise RequestError(400, f"Unrecognized servable version label: {label[1]}")
         raise RequestError(400, f"Malformed request: {method} {path}")
 
     def guarded(handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -97,8 +112,14 @@ def make_app(versions: Versions, monitoring: Monitoring, access: Access) -> Star
             Route("/healthz", healthy),
             Route(METRICS_PATH, guarded(metrics)),
             Route("/{path:path}", guarded(models), methods=any_method),
-        ]
+        ],
+        exception_handlers={HTTPException: _unrouted},
     )
+
+
+def _unrouted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
 async def _guarded(handle: Callable[[Request], Awaitable[Response]], request: Request, access: Access) -> Response:
@@ -126,14 +147,31 @@ async def _guarded(handle: Callable[[Request], Awaitable[Response]], request: Re
         return _refusal(RequestError(500, "internal error"))
 
 
+async def _predict(servable: Servable, body: bytes) -> bytes:
+    """The body of the answer to a request."""
+    if len(body) <= _QUICK:
+        asked = read_request(body, servable.specs)
+        return write_response(await _answer(servable, asked), asked.by_row)
+    asked = await asyncio.to_thread(read_request, body, servable.specs)
+    return await asyncio.to_thread(write_response, await _answer(servable, asked), asked.by_row)
+
+
 async def _answer(servable: Servable, asked: Asked) -> Arrays:
-    """The outputs for a request, computed together with others; a large one takes turns with them."""
+    """The outputs for a request, computed together with others; a large one takes turns with them.
+
+    Raises:
+      RequestError: they would be too large.
+    """
     lane, step = servable.lane(asked.inputs), servable.limits.rows
     rows = len(next(iter(asked.inputs.values())))
     parts: list[Arrays] = []
+    width = 1
     for begin in range(0, max(rows, 1), step):
         piece = {name: value[begin : begin + step] for name, value in asked.inputs.items()}
         parts.append(narrowed(await asyncio.wrap_future(lane.submit(asked.signature, piece, admitted=bool(parts)))))
+        width = max([width, *(math.prod(value.shape[1:]) for value in parts[-1].values())])
+        if rows * width > _MAX_CELLS:
+            raise RequestError(413, f"the answer is larger than {_MAX_CELLS} values of an output; ask for fewer texts")
     return joined(parts, filling)
 
 
@@ -162,7 +200,12 @@ def _number(match: re.Match[str], versions: Versions) -> int | None:
       RequestError: it names another model.
     """
     if match[1] != versions.name:
-        raise RequestError(404, f"Servable not found for request: Latest({match[1]})")
+        name, number = match[1], match[2]
+        if match.re is _STATUS and match[3] is None:
+            what = f"version {number}" if number else "any versions"
+            raise RequestError(404, f"Could not find {what} of model {name}")
+        wanted = f"Specific({name}, {number})" if number else f"Latest({name})"
+        raise RequestError(404, f"Servable not found for request: {wanted}")
     return int(match[2]) if match[2] else None
 
 
@@ -180,4 +223,6 @@ def _reason(message: str) -> str:
 def _refusal(error: RequestError, headers: dict[str, str] | None = None) -> Response:
     if error.retry_after is not None:
         headers = {"Retry-After": str(error.retry_after)}
-    return JSONResponse({"error": error.message}, error.status, headers)
+    # A name in it may hold half of a surrogate pair.
+    message = error.message.encode("utf-8", "backslashreplace").decode("utf-8")
+    return JSONResponse({"error": message}, error.status, headers)

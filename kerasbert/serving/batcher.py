@@ -29,11 +29,13 @@ class Limits:
       rows: at most in one run.
       wait: seconds that a request waits for company when nothing else is to be done.
       waiting: rows that may wait; more are refused.
+      run_bytes: of inputs, beyond which nothing more is put into a run.
     """
 
     rows: int = 64
     wait: float = 0.002
     waiting: int = 4096
+    run_bytes: int = 1 << 18
 
 
 @dataclass
@@ -41,6 +43,7 @@ class _Task:
     signature: str
     inputs: Arrays
     rows: int
+    size: int
     answer: Future[Arrays] = field(default_factory=Future)
 
 
@@ -79,7 +82,7 @@ class Batcher:
         Raises:
           Full: too much is waiting.
         """
-        task = _Task(signature, inputs, len(next(iter(inputs.values()))))
+        task = _Task(signature, inputs, len(next(iter(inputs.values()))), size_of(inputs))
         with self._lock:
             if not admitted and self._waiting >= self._limits.waiting:
                 raise Full
@@ -99,7 +102,7 @@ class Batcher:
             kept = None
             if first is None:
                 return
-            batch, rows = [first], first.rows
+            batch, rows, size = [first], first.rows, first.size
             deadline = time.monotonic() + self._limits.wait
             while rows < self._limits.rows:
                 try:
@@ -109,11 +112,13 @@ class Batcher:
                 if task is None:
                     self._tasks.put(None)
                     break
-                if task.signature != first.signature or rows + task.rows > self._limits.rows:
+                fits = rows + task.rows <= self._limits.rows and size + task.size <= self._limits.run_bytes
+                if task.signature != first.signature or not fits:
                     kept = task
                     break
                 batch.append(task)
                 rows += task.rows
+                size += task.size
             with self._lock:
                 self._waiting -= rows
             self._answer(batch)
@@ -141,6 +146,11 @@ class Batcher:
         for task in live:
             begin_row, end = end, end + task.rows
             task.answer.set_result({name: value[begin_row:end] for name, value in outputs.items()})
+
+
+def size_of(inputs: Arrays) -> int:
+    """Bytes of some inputs."""
+    return sum(sum(map(len, a.flat)) if a.dtype == object else a.nbytes for a in inputs.values())
 
 
 def joined(parts: Sequence[Arrays], fill: Callable[[np.ndarray], Any] = lambda array: 0) -> Arrays:

@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasbert.errors import InputError
 from kerasbert.keras import tf
-from kerasbert.serving.batcher import Batcher, Limits
+from kerasbert.serving.batcher import Batcher, Limits, size_of
 from kerasbert.serving.companions import BATCHING, read_warm_up
 from kerasbert.serving.rest import Arrays
 
@@ -59,8 +59,7 @@ class Servable:
 
     def lane(self, inputs: Arrays) -> Batcher:
         """The batcher for a request, by its size."""
-        size = sum(sum(map(len, a.flat)) if a.dtype == object else a.nbytes for a in inputs.values())
-        return self._lanes[size > _BULK]
+        return self._lanes[size_of(inputs) > _BULK]
 
     def enter(self) -> None:
         """Keeps the version until `leave`."""

@@ -70,16 +70,20 @@ def serve(
         timeout_graceful_shutdown=int(access.timeout) + 1,
         server_header=False,
     )
-    # Uvicorn ends its work on these signals and then raises them again.
+    server = uvicorn.Server(config)
+    # One that comes before uvicorn has its own handlers counts too; afterwards uvicorn raises its own again.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     versions.watch(POLL_SECONDS)
     address = listening.getsockname()
     shown = f"[{address[0]}]" if listening.family == socket.AF_INET6 else address[0]
     announce(f"version {versions.current.number} is served on http://{shown}:{address[1]}/v1/models/{name}")
-    uvicorn.Server(config).run(sockets=[listening])
+    server.run(sockets=[listening])
+    # What still runs answers nobody; a second signal ends it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     versions.close()
-    announce("ended; every request that was taken in is answered")
+    announce("ended" if server.force_exit else "ended; every request that was taken in is answered")
 
 
 def _listen(host: str, port: int) -> socket.socket:

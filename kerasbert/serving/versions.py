@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from kerasbert.errors import InputError
 from kerasbert.serving.export import versions
 from kerasbert.serving.rest import RequestError
 from kerasbert.serving.servable import Servable
+
+_logger = logging.getLogger(__name__)
 
 
 class Versions:
@@ -99,7 +102,10 @@ class Versions:
 
         def work() -> None:
             while not self._stop.wait(seconds):
-                self.refresh()
+                try:
+                    self.refresh()
+                except Exception:
+                    _logger.exception("looking for another version failed")
 
         self._watch = threading.Thread(target=work, name="versions", daemon=True)
         self._watch.start()
@@ -133,10 +139,12 @@ class Versions:
         with self._lock:
             old, self._current = self._current, new
             self._states[old.number] = ("UNLOADING", "")
-        self._announce(f"version {new.number} is served in place of {old.number}")
-        old.retire()
-        with self._lock:
-            self._states[old.number] = ("END", "")
+        try:
+            self._announce(f"version {new.number} is served in place of {old.number}")
+        finally:
+            old.retire()
+            with self._lock:
+                self._states[old.number] = ("END", "")
 
     def _load(self, number: int) -> Servable:
         with self._lock:

@@ -65,6 +65,7 @@ def test_hostile_strings_stay_text() -> None:
         draw([item], PALETTE),
     ):
         assert "<img" not in shown
+    ElementTree.fromstring(draw([item], PALETTE))
 
 
 def test_the_download_is_the_line_that_extraction_writes() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import kerasbert.serving.app as app_module
 from kerasbert.keras import tf
 from kerasbert.serving.app import METRICS_PATH, Access, make_app
 from kerasbert.serving.batcher import Full, Limits
@@ -127,7 +128,7 @@ def test_failures(behaviour: Any, status: int, words: str) -> None:
 def test_a_body_that_is_too_large_or_never_ends() -> None:
     access = Access(max_bytes=100, timeout=0.1)
     assert ask(Model(), "POST", PREDICT, [b'{"instances": ["', b"a" * 99, b'"]}'], access).status == 413
-    assert ask(Model(), "POST", PREDICT, [b"a" * 60] * 50, access).status == 413
+    assert ask(Model(), "POST", PREDICT, [*[b"a" * 60] * 50, b"..."], access).status == 413
     assert ask(Model(), "POST", PREDICT, [b'{"instances": ["a"]', b"..."], access).status == 504
 
 
@@ -157,6 +158,36 @@ def test_paths(method: str, path: str, status: int) -> None:
     assert answer.status == status, answer
     if status >= 400:
         assert answer.headers["content-type"] == "application/json" and answer.data["error"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "words"),
+    [
+        ("POST", PREDICT, b'{"instances": [{"\\ud800": "a"}]}', 400, "\\ud800"),
+        ("POST", PREDICT, b'{"signature_name": "\\ud800", "inputs": ["a"]}', 400, "\\ud800"),
+        ("FOO", PREDICT, ONE, 405, "Method Not Allowed"),
+        ("GET", "/v1/models/x", b"", 404, "Could not find any versions of model x"),
+        ("GET", "/v1/models/x/versions/9", b"", 404, "Could not find version 9 of model x"),
+        ("POST", "/v1/models/x/versions/9:predict", ONE, 404, "Servable not found for request: Specific(x, 9)"),
+        ("POST", "/v1/models/m/labels/stable:predict", ONE, 400, "Unrecognized servable version label: stable"),
+    ],
+)
+def test_the_words_of_errors(method: str, path: str, body: bytes, status: int, words: str) -> None:
+    answer = ask(Model(), method, path, body)
+    assert answer.status == status and words in answer.data["error"]
+
+
+def test_large_requests_and_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["a", "", "bcd"]
+    body = json.dumps({"inputs": texts}).encode()
+    small = ask(Model(), "POST", PREDICT, body)
+    monkeypatch.setattr(app_module, "_QUICK", 0)
+    assert ask(Model(), "POST", PREDICT, body).data == small.data
+    monkeypatch.setattr(app_module, "_MAX_CELLS", 8)
+    answer = ask(Model(), "POST", PREDICT, body)
+    assert answer.status == 413 and "ask for fewer texts" in answer.data["error"]
+    monkeypatch.setattr(app_module, "_HELD", 0)
+    assert ask(Model(), "POST", PREDICT, body).status == 503
 
 
 def test_the_token() -> None:

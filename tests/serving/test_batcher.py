@@ -63,6 +63,18 @@ def test_those_who_wait_are_answered_together() -> None:
     assert batcher.waiting == 0
 
 
+def test_a_run_holds_so_many_bytes() -> None:
+    gate = Gate()
+    batcher = Batcher(gate, Limits(rows=8, wait=0.0, run_bytes=5 * np.asarray([1]).nbytes))
+    release = held(gate, batcher)
+    answers = [batcher.submit("s", numbers(*range(count))) for count in (2, 2, 2, 7)]
+    release()
+    assert [len(answer.result(60)["y"]) for answer in answers] == [2, 2, 2, 7]
+    # One that is larger than a run may be is a run of its own.
+    assert [len(batch) for batch in gate.batches] == [1, 4, 2, 7]
+    batcher.close()
+
+
 def test_a_failure_is_only_that_of_its_request() -> None:
     gate = Gate()
     batcher = Batcher(gate, Limits(rows=8, wait=0.0))
