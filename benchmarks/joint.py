@@ -69,8 +69,7 @@ def _compare(
     texts = [sentence.text for sentence in sentences]
     extended, predicate_ids = vocabulary.with_predicate_tokens(max(len(schema), 1))
     keras.utils.set_random_seed(SEED)
-    stages = {"predicate": PredicateClassifier(config, len(schema)), "labeling": SequenceLabeler(config, len(schema))}
-    pipeline = Asked(Bundle(schema, extended, True, predicate_ids, stages, dict(SETTINGS)), sentences)
+    pipeline = untrained_pipeline(schema, extended, predicate_ids, config, sentences)
     joint = untrained_joint(schema, extended, config, texts)
     tasks: dict[str, Callable[[], object]] = {
         "joint": lambda: joint.extract(texts),
@@ -111,6 +110,18 @@ class Asked(Pipeline):
         for n, part in enumerate(parts):
             scores[n, list(self._stated[part.text])] = 1.0
         return scores
+
+
+def untrained_pipeline(
+    schema: Schema,
+    vocabulary: Vocabulary,
+    predicate_ids: tuple[int, ...],
+    config: EncoderConfig,
+    sentences: Sequence[Sentence],
+) -> Asked:
+    """Two untrained stages, asked for what is annotated."""
+    stages = {"predicate": PredicateClassifier(config, len(schema)), "labeling": SequenceLabeler(config, len(schema))}
+    return Asked(Bundle(schema, vocabulary, True, predicate_ids, stages, dict(SETTINGS)), sentences)
 
 
 def untrained_joint(

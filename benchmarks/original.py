@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import SEED, base, corpus, in_turn, show, small
-from benchmarks.joint import SETTINGS, Asked, untrained_joint
+from benchmarks.joint import SETTINGS, untrained_joint, untrained_pipeline
 from kerasbert.bundle import Bundle
 from kerasbert.errors import UsageError
 from kerasbert.files import write_json
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Times `--original`, a checkout of it, with `--interpreter`, a Python that has TF 1.15, at 4x312 and BERT-base.
 
     The original is timed over some sentences and over twice as many, and the difference counts, so that starting Python
-    and loading checkpoints four times is not held against it. All weights are random, biased so that the first stage
+    five times and loading two models is not held against it. All weights are random, biased so that the first stage
     names as many predicates as are annotated.
 
     Raises:
@@ -76,11 +76,7 @@ def _compare(
     keras.utils.set_random_seed(SEED)
     extended, predicate_ids = vocabulary.with_predicate_tokens(len(DUIE_SCHEMA))
     joint = untrained_joint(DUIE_SCHEMA, extended, config, texts)
-    stages = {
-        "predicate": PredicateClassifier(config, len(DUIE_SCHEMA)),
-        "labeling": SequenceLabeler(config, len(DUIE_SCHEMA)),
-    }
-    pipeline = Asked(Bundle(DUIE_SCHEMA, extended, True, predicate_ids, stages, dict(SETTINGS)), sentences)
+    pipeline = untrained_pipeline(DUIE_SCHEMA, extended, predicate_ids, config, sentences)
     ours = in_turn(
         {"joint": lambda: joint.extract(texts), "pipeline": lambda: pipeline.extract(texts)}, arguments.repeats
     )
@@ -178,7 +174,7 @@ class _Original:
         )
         if done.returncode:
             last = (done.stderr.strip() or "nothing on stderr").splitlines()[-1]
-            raise UsageError(f"{script} ended with {done.returncode}: {last}", path=self._folder)
+            raise UsageError(f"{script} ended with {done.returncode}: {last}")
 
 
 def _name_predicates(model: PredicateClassifier, vocabulary: Vocabulary, sentences: Sequence[Sentence]) -> None:

@@ -59,13 +59,11 @@ def register(
         # Trials come and go in one process; TensorFlow takes all of a GPU's memory at once otherwise.
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         with resumable():
-            from kerasbert.errors import UsageError
-            from kerasbert.tuning.hypermodels import HYPERMODELS
+            from kerasbert.tuning.hypermodels import require_stage
             from kerasbert.tuning.search import Search, search
             from kerasbert.tuning.space import load_space
 
-            if stage not in HYPERMODELS:
-                raise UsageError(f"there is no search for {stage!r}", hint=f"choose one of {', '.join(HYPERMODELS)}")
+            require_stage(stage)
             dimensions = load_space(space, stage) if space is not None else None
             found = search(Search(stage, resolved, dimensions, tuner, trials), output, initialize, say)
         if not found.complete:

@@ -13,7 +13,7 @@ from kerasbert.bundle import load_model
 from kerasbert.keras import tf
 from kerasbert.models.inputs import Row as InputRow
 from kerasbert.models.inputs import classification_row, labeling_row, pad, text_capacity
-from kerasbert.text.tokenizer import Tokenizer
+from kerasbert.text.tokenizer import shared_tokenizer
 from kerasbert.text.vocabulary import Vocabulary
 from migration import reference
 from migration.checkpoint import read_floats, trained_stages
@@ -254,7 +254,7 @@ def _check_outputs(source: Source, contents: Contents, texts: Sequence[str]) -> 
 
 def _input_rows(contents: Contents, texts: Sequence[str]) -> list[InputRow]:
     description = contents.description
-    tokenizer = Tokenizer(description.vocabulary, description.lower_case)
+    tokenizer = shared_tokenizer(description.vocabulary, description.lower_case)
     encoded, limit = tokenizer.encode(texts), min(_MAX_LENGTH, contents.encoder.max_positions)
     cls_id, sep_id = description.vocabulary.cls_id, description.vocabulary.sep_id
     rows = []

@@ -22,7 +22,7 @@ from kerasbert.serving.batcher import Full, joined
 from kerasbert.serving.monitoring import Monitoring
 from kerasbert.serving.rest import Arrays, Asked, RequestError, read_request, write_response
 from kerasbert.serving.servable import Servable, filling, narrowed
-from kerasbert.serving.versions import Versions
+from kerasbert.serving.versions import Versions, not_found, not_served
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
 _PREDICT = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d{1,18}))?:predict")
@@ -75,7 +75,9 @@ def make_app(versions: Versions, monitoring: Monitoring, access: Access) -> Star
         path, method = request.url.path, request.method
         if method == "POST" and (match := _PREDICT.fullmatch(path)):
             body = await _body(request, access.max_bytes)
-            number = _number(match, versions)
+            number = _number(match)
+            if match[1] != versions.name:
+                raise not_served(match[1], number)
             size = len(body)
             if held + size > _HELD * access.max_bytes:
                 raise Full
@@ -86,7 +88,9 @@ def make_app(versions: Versions, monitoring: Monitoring, access: Access) -> Star
             finally:
                 held -= size
         if method == "GET" and (match := _STATUS.fullmatch(path)):
-            number = _number(match, versions)
+            number = _number(match)
+            if match[1] != versions.name:
+                raise (not_found if match[3] is None else not_served)(match[1], number)
             if match[3] is None:
                 return JSONResponse(versions.status(number))
             with versions.lease(number) as servable:
@@ -193,19 +197,8 @@ async def _body(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def _number(match: re.Match[str], versions: Versions) -> int | None:
-    """The version that a path names.
-
-    Raises:
-      RequestError: it names another model.
-    """
-    if match[1] != versions.name:
-        name, number = match[1], match[2]
-        if match.re is _STATUS and match[3] is None:
-            what = f"version {number}" if number else "any versions"
-            raise RequestError(404, f"Could not find {what} of model {name}")
-        wanted = f"Specific({name}, {number})" if number else f"Latest({name})"
-        raise RequestError(404, f"Servable not found for request: {wanted}")
+def _number(match: re.Match[str]) -> int | None:
+    """The version that a path names."""
     return int(match[2]) if match[2] else None
 
 

@@ -17,6 +17,18 @@ from kerasbert.serving.servable import Servable
 _logger = logging.getLogger(__name__)
 
 
+def not_served(name: str, number: int | None) -> RequestError:
+    """TensorFlow Serving's answer where a model, or its version, cannot be asked."""
+    wanted = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+    return RequestError(404, f"Servable not found for request: {wanted}")
+
+
+def not_found(name: str, number: int | None) -> RequestError:
+    """TensorFlow Serving's answer where a model, or its version, has no state."""
+    wanted = "any versions" if number is None else f"version {number}"
+    return RequestError(404, f"Could not find {wanted} of model {name}")
+
+
 class Versions:
     """The versions in a directory, of which one is served at a time.
 
@@ -69,7 +81,7 @@ class Versions:
         with self._lock:
             servable = self._current
             if number is not None and number != servable.number:
-                raise RequestError(404, f"Servable not found for request: Specific({self.name}, {number})")
+                raise not_served(self.name, number)
             servable.enter()
         try:
             yield servable
@@ -85,7 +97,7 @@ class Versions:
         with self._lock:
             states = {n: state for n, state in self._states.items() if number in (None, n)}
         if not states:
-            raise RequestError(404, f"Could not find version {number} of model {self.name}")
+            raise not_found(self.name, number)
         return {
             "model_version_status": [
                 {

@@ -115,6 +115,17 @@ def evaluation_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]
     return batches
 
 
+def untuned() -> tf.data.Options:
+    """Options of our datasets, in which nothing is for TensorFlow to tune.
+
+    The thread that would do it can miss the end of the data: it then sleeps on for up to a minute, and with it the
+    training, which waits for it.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
+
+
 def _distribute(
     examples: Examples,
     start: int,
@@ -135,10 +146,6 @@ def _distribute(
         (inputs, labels),
     )
     flat_types = [spec.dtype for spec in tf.nest.flatten(signature)]
-    options = tf.data.Options()
-    # Nothing here is tuned, and the thread that would do it can miss the end of the data: it then sleeps on for up to a
-    # minute, and with it the training, which waits for it.
-    options.autotune.enabled = False
 
     def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
         local = context.num_replicas_in_sync // context.num_input_pipelines
@@ -157,6 +164,6 @@ def _distribute(
                 array.set_shape(spec.shape)
             return tf.nest.pack_sequence_as(signature, arrays)
 
-        return tf.data.Dataset.range(start * local, end * local).map(load).prefetch(4).with_options(options)
+        return tf.data.Dataset.range(start * local, end * local).map(load).prefetch(4).with_options(untuned())
 
     return strategy.distribute_datasets_from_function(pipeline)

@@ -11,6 +11,7 @@ from kerasbert.keras import tf
 from kerasbert.models.task import ExtractionModel
 from kerasbert.training.config import OptimizerConfig
 from kerasbert.training.examples import Examples
+from kerasbert.training.input import untuned
 from kerasbert.training.optimizer import compile_model
 from kerasbert.training.strategy import in_cluster
 
@@ -43,7 +44,7 @@ def fits(
     share = examples.batch(longest, multiple)
 
     def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensors(share).repeat(replicas)
+        return tf.data.Dataset.from_tensors(share).repeat(replicas).with_options(untuned())
 
     # The step was traced for another number of parts.
     model.accumulate, model.train_function = 1, None

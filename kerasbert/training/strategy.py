@@ -56,7 +56,7 @@ def choose_strategy(devices: str = "auto") -> tf.distribute.Strategy:
     if devices == "cpu" and gpus:
         return tf.distribute.OneDeviceStrategy("/cpu:0")
     # TensorFlow's own choice is the first GPU, or the CPU where there is none. It reads data without the iterator for
-    # several devices, whose tuning thread no option turns off (see `kerasbert.training.input`).
+    # several devices, whose tuning thread no option turns off (see `kerasbert.training.input.untuned`).
     return tf.distribute.get_strategy()
 
 

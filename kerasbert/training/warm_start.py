@@ -71,9 +71,7 @@ def start_from_bundle(
     # Either may hold more predicate tokens at its end than the other.
     common = min(len(vocabulary), len(description.vocabulary))
     if vocabulary.tokens[:common] != description.vocabulary.tokens[:common]:
-        raise InputError(
-            "is another vocabulary than the training's", path=directory / "vocab.txt", hint="leave model.vocab out"
-        )
+        raise _another_vocabulary(directory)
     if "encoder" in description.models:
         return _load_encoder(model, directory, "encoder")
     if len(description.models) > 1:
@@ -93,9 +91,13 @@ def _require_same(description: Description, directory: Path, schema: Schema, voc
             hint=f"give its schema: data.schema={directory / 'schema.json'}",
         )
     if description.vocabulary != vocabulary:
-        raise InputError(
-            "is another vocabulary than the training's", path=directory / "vocab.txt", hint="leave model.vocab out"
-        )
+        raise _another_vocabulary(directory)
+
+
+def _another_vocabulary(directory: Path) -> InputError:
+    return InputError(
+        "is another vocabulary than the training's", path=directory / "vocab.txt", hint="leave model.vocab out"
+    )
 
 
 def _require_form(model: ExtractionModel, config: dict[str, object], directory: Path) -> None:

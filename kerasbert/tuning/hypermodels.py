@@ -165,6 +165,12 @@ HYPERMODELS: dict[str, type[ExtractionHyperModel]] = {
 }
 
 
+def require_stage(stage: str) -> None:
+    """Raises UsageError where there is no search for a stage."""
+    if stage not in HYPERMODELS:
+        raise UsageError(f"there is no search for {stage!r}", hint=f"choose one of {', '.join(HYPERMODELS)}")
+
+
 def _encoder(config: TrainingConfig) -> EncoderConfig:
     """The shape of the encoder that a training would start from."""
     model = resolve(config).model

@@ -22,7 +22,7 @@ from kerasbert.recipes import Initializer, TrainingResult, train
 from kerasbert.training.config import TrainingConfig, describe_changes
 from kerasbert.training.output import locked
 from kerasbert.tuning.compat import keras_tuner
-from kerasbert.tuning.hypermodels import HYPERMODELS, ExtractionHyperModel
+from kerasbert.tuning.hypermodels import HYPERMODELS, ExtractionHyperModel, require_stage
 from kerasbert.tuning.oracles import TUNERS, build_oracle
 from kerasbert.tuning.report import OBJECTIVES, TABLE, write_report
 from kerasbert.tuning.results import TrialResult, prune, read_result, read_results, write_result
@@ -296,8 +296,7 @@ def _settled(place: Path) -> TrialResult | None:
 
 
 def _check(plan: Search) -> None:
-    if plan.stage not in HYPERMODELS:
-        raise UsageError(f"there is no search for {plan.stage!r}", hint=f"choose one of {', '.join(HYPERMODELS)}")
+    require_stage(plan.stage)
     if plan.tuner not in TUNERS:
         raise UsageError(f"unknown tuner {plan.tuner!r}", hint=f"choose one of {', '.join(TUNERS)}")
     if plan.trials < 1:
