@@ -13,6 +13,8 @@ from kerasbert.extraction.batching import length_batches
 from kerasbert.extraction.pipeline import BUDGET
 from kerasbert.keras import tf
 from kerasbert.models.encoder import build_encoder
+from kerasbert.models.inference import encode
+from kerasbert.models.task import INPUT_NAMES
 from kerasbert.text.tokenizer import Tokenizer
 
 
@@ -23,9 +25,9 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     for name, config, batch, length in (("4x312", small(vocabulary), 32, 64), ("12x768", base(vocabulary), 32, 64)):
         encoder = build_encoder(config)
         ids = tf.random.uniform([batch, length], maxval=config.vocab_size, dtype=tf.int32)
-        inputs = [ids, tf.ones_like(ids), tf.zeros_like(ids)]
-        call = functools.partial(encoder, inputs, training=False)
-        plain, compiled = tf.function(call), tf.function(call, jit_compile=True)
+        inputs = dict(zip(INPUT_NAMES, (ids, tf.ones_like(ids), tf.zeros_like(ids)), strict=True))
+        call = functools.partial(encode, encoder, config, inputs, tf.float32)
+        plain, compiled = tf.function(call, autograph=False), tf.function(call, autograph=False, jit_compile=True)
         products, gemm_gflop = gemm_task(batch * length, config)
         seconds = in_turn({"gemm": products, "plain": plain, "xla": compiled}, arguments.repeats)
         peak = gemm_gflop / seconds["gemm"]

@@ -13,6 +13,7 @@ from typing import Any
 from kerasbert.checksums import changed_files, sha256_all
 from kerasbert.errors import CheckpointError, InputError
 from kerasbert.files import atomic_directory, describe_os_error, displaced, read_json, write_json
+from kerasbert.keras import numeric_policy
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.predicate_classifier import PredicateClassifier
@@ -99,10 +100,15 @@ class Bundle:
         write_bundle(directory, Description(**(vars(self) | {"models": configs})), tensors)
 
     @classmethod
-    def load(cls, directory: str | Path) -> Bundle:
+    def load(cls, directory: str | Path, precision: str = "float32") -> Bundle:
         """Reads a bundle, or the one in the output directory of a training.
 
+        Args:
+          directory: where it is.
+          precision: what the models compute in, one of `kerasbert.keras.PRECISIONS`.
+
         Raises:
+          UsageError: no such precision.
           InputError: no bundle there, a newer format, a file missing or changed since it was written.
           CheckpointError: weights that do not fit the model, by name.
         """
@@ -114,7 +120,8 @@ class Bundle:
                 path=directory,
                 hint="train from it: kerasbert train ... --init DIRECTORY",
             )
-        models = {stage: load_model(directory, stage, config) for stage, config in description.models.items()}
+        with numeric_policy(precision):
+            models = {stage: load_model(directory, stage, config) for stage, config in description.models.items()}
         return cls(**(vars(description) | {"models": models}))
 
 

@@ -48,6 +48,9 @@ app.command()(cli_serving.serve)
 app.command()(demo_page)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines in place of a table.")]
+Precision = Annotated[
+    str, typer.Option(help="What products are computed in: float32, mixed_bfloat16 or mixed_float16.")
+]
 
 
 @app.command()
@@ -144,6 +147,7 @@ def extract(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Probability needed: of a triple, of a predicate in two stages."),
     ] = None,
+    precision: Precision = "float32",
     force: Annotated[bool, typer.Option("--force", help="Replace an output file that is there already.")] = False,
     runner: Annotated[
         str | None,
@@ -155,7 +159,7 @@ def extract(
     if runner is not None:
         if rejects is not None or force:
             raise UsageError("--rejects and --force do not go with --runner", hint="leave them out")
-        extract_with_runner(model, input_file, output, runner, texts or (), threshold, json_output)
+        extract_with_runner(model, input_file, output, runner, texts or (), threshold, precision, json_output)
         return
     from kerasbert.corpus.lines import unusable
     from kerasbert.files import atomic_write
@@ -174,7 +178,7 @@ def extract(
     from kerasbert.rendering import print_triples
     from kerasbert.schema import Sentence
 
-    extractor = Extractor.load(model, threshold)
+    extractor = Extractor.load(model, threshold, precision=precision)
     if input_file is not None:
         source: Any = sys.stdin if input_file == "-" else input_file
         say(extract_file(extractor, source, output or sys.stdout, rejects))
@@ -202,6 +206,7 @@ def evaluate(
     level: Annotated[str, typer.Option(help="What strict compares: string, types or offsets.")] = "string",
     alias: Annotated[Path | None, typer.Option(help="TSV of other names.")] = None,
     location: Annotated[Path | None, typer.Option(help="TSV of accepted places (official1).")] = None,
+    precision: Precision = "float32",
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the table to this CSV file.")] = None,
     json_output: Json = False,
 ) -> None:
@@ -225,7 +230,7 @@ def evaluate(
         sentences = load_corpus(gold)
         if not any(sentence.triples for sentence in sentences):
             raise InputError("holds no triple to score against", path=gold, hint="give annotated sentences")
-        pipeline = load_model(model)
+        pipeline = load_model(model, precision=precision)
         if unknown := unknown_predicates(pipeline, sentences):
             names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
             say(f"{gold}: triples of predicates that the model does not know count as missed: {names}")

@@ -18,6 +18,7 @@ def extract_with_runner(
     runner: str,
     options: Sequence[str],
     threshold: float | None,
+    precision: str,
     json_output: bool,
 ) -> None:
     """Runs the job and says what it did.
@@ -29,7 +30,7 @@ def extract_with_runner(
         raise UsageError("--runner needs --input FILE and --output DIRECTORY")
     from kerasbert.beam.job import extract_corpus
 
-    done = extract_corpus(model, [str(input_file)], output, runner, options, threshold, say)
+    done = extract_corpus(model, [str(input_file)], output, runner, options, threshold, say, precision=precision)
     if json_output:
         print(json.dumps(asdict(done)))  # noqa: T201
         return

@@ -6,7 +6,9 @@ be set first. Users may have imported tensorflow already: that is fine as long a
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -22,7 +24,27 @@ if os.environ["TF_USE_LEGACY_KERAS"] not in ("1", "true", "True"):
         hint="set TF_USE_LEGACY_KERAS=1, or leave it unset, before Python starts",
     )
 
-__all__ = ["keras", "require_keras2", "tf"]
+__all__ = ["PRECISIONS", "keras", "numeric_policy", "require_keras2", "tf"]
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+"""What products can be computed in; weights are float32 all the same."""
+
+
+@contextlib.contextmanager
+def numeric_policy(precision: str) -> Iterator[None]:
+    """Has the models that are built meanwhile compute in one of `PRECISIONS`.
+
+    Raises:
+      UsageError: another name.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"there is no precision {precision!r}", hint=f"one of {', '.join(PRECISIONS)}")
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(precision)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
 
 
 def require_keras2(thing: object, what: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from kerasbert.beam.apache import beam
 from kerasbert.beam.parts import PART_BYTES, Part, make_parts
-from kerasbert.beam.transform import COUNTERS, NAMESPACE, ExtractPart, part_name
+from kerasbert.beam.transform import COUNTERS, NAMESPACE, ExtractPart, Loading, part_name
 from kerasbert.bundle import MANIFEST, find_bundle
 from kerasbert.checksums import sha256
 from kerasbert.errors import InputError, UsageError
@@ -47,6 +47,7 @@ def extract_corpus(
     threshold: float | None = None,
     announce: Callable[[str], None] = lambda line: None,
     part_bytes: int = PART_BYTES,
+    precision: str = "float32",
 ) -> Summary:
     """Extracts from a corpus into a directory of parts, which together are what `extract_file` writes.
 
@@ -61,6 +62,7 @@ def extract_corpus(
       threshold: see `Extractor.load`.
       announce: called with a line about each step.
       part_bytes: see `make_parts`.
+      precision: see `Extractor.load`.
 
     Raises:
       InputError: a source cannot be read, or the output holds something else than this job's parts.
@@ -74,6 +76,8 @@ def extract_corpus(
         "parts": [[*part] for part in parts],
         "changed": [Path(source).stat().st_mtime_ns for source in sources],
     }
+    if precision != "float32":
+        job["precision"] = precision
     _claim(output, job)
     todo = [part for part in parts if not _finished(output, part)]
     before = len(parts) - len(todo)
@@ -90,7 +94,7 @@ def extract_corpus(
             pipeline
             | "Parts" >> beam.Create(todo)
             | "Spread" >> beam.Reshuffle()
-            | "Extract" >> beam.ParDo(ExtractPart(str(bundle), threshold, str(output)))
+            | "Extract" >> beam.ParDo(ExtractPart(Loading(str(bundle), threshold, precision), str(output)))
         )
         result = pipeline.run()
         result.wait_until_finish()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kerasbert.beam.apache import beam
 from kerasbert.beam.parts import Lines, Part
@@ -39,15 +39,16 @@ class ExtractTriples(beam.PTransform):
     Args:
       model: directory of the bundle, under the same name for every worker.
       threshold: probability from which a triple counts, see `Extractor.load`.
+      precision: what products are computed in, see `Extractor.load`.
 
     Returns:
       From a PCollection of str two of dict: `sentences` as `kerasbert extract` writes them, and `dead_letters`
       {"reason", "raw"} of what is no usable text.
     """
 
-    def __init__(self, model: str | Path, threshold: float | None = None) -> None:
+    def __init__(self, model: str | Path, threshold: float | None = None, precision: str = "float32") -> None:
         super().__init__()
-        self._model, self._threshold = str(model), threshold
+        self._loading = Loading(str(model), threshold, precision)
 
     def expand(self, texts: Any) -> Any:
         """Adds the steps to a pipeline."""
@@ -55,7 +56,7 @@ class ExtractTriples(beam.PTransform):
         sentences = (
             read.sentences
             | "Batch" >> beam.BatchElements(min_batch_size=1, max_batch_size=_BATCH)
-            | "Extract" >> beam.ParDo(_ExtractBatch(self._model, self._threshold))
+            | "Extract" >> beam.ParDo(_ExtractBatch(self._loading))
         )
         return _Outputs(sentences, read[DEAD_LETTERS])
 
@@ -83,16 +84,28 @@ class _Check(beam.DoFn):
         yield beam.pvalue.TaggedOutput(DEAD_LETTERS, {"reason": reason, "raw": repr(text)})
 
 
+class Loading(NamedTuple):
+    """The arguments of `Extractor.load` for every worker."""
+
+    model: str
+    threshold: float | None
+    precision: str
+
+    def load(self) -> Extractor:
+        """The model, ready."""
+        return Extractor.load(self.model, self.threshold, precision=self.precision)
+
+
 class _WithModel(beam.DoFn):
     """A step that has the model, once for all threads of a process."""
 
-    def __init__(self, model: str, threshold: float | None) -> None:
+    def __init__(self, loading: Loading) -> None:
         super().__init__()
-        self._model, self._threshold, self._shared = model, threshold, Shared()
+        self._loading, self._shared = loading, Shared()
 
     def setup(self) -> None:
         # Beam keeps nothing but weak references, and only to objects.
-        self._extractor: Extractor = self._shared.acquire(lambda: Extractor.load(self._model, self._threshold))
+        self._extractor: Extractor = self._shared.acquire(self._loading.load)
 
 
 class _ExtractBatch(_WithModel):
@@ -109,12 +122,12 @@ class ExtractPart(_WithModel):
     Whoever runs a part again, or a second time beside another, writes the same file.
 
     Args:
-      model, threshold: see `ExtractTriples`.
+      loading: of the model.
       output: directory of the files.
     """
 
-    def __init__(self, model: str, threshold: float | None, output: str) -> None:
-        super().__init__(model, threshold)
+    def __init__(self, loading: Loading, output: str) -> None:
+        super().__init__(loading)
         self._output = Path(output)
 
     def process(self, part: Part) -> Iterable[int]:

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 
 from kerasbert.doctor.cluster import Member, check_cluster
-from kerasbert.keras import keras, tf
+from kerasbert.keras import PRECISIONS, numeric_policy, tf
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.tensors import first_line
 from kerasbert.training.optimizer import AdamWeightDecay
 
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 _PACKAGES = ("kerasbert", "tensorflow", "tf_keras", "tensorflow-text", "tf-models-official", "numpy")
 
 # TensorFlow turns oneDNN on by itself on these (tsl/util/onednn_util, DefaultOneDnnPolicy).
@@ -151,10 +150,8 @@ def _describe(device: Any) -> str:
 
 def _measure(name: str, device: str) -> Precision:
     """Training steps of a small classifier, forward, backward and update."""
-    before = keras.mixed_precision.global_policy()
     try:
-        keras.mixed_precision.set_global_policy(name)
-        with tf.device(device):
+        with numeric_policy(name), tf.device(device):
             width, batch, length = _ON_GPU if "gpu" in device else _ON_CPU
             config = EncoderConfig(
                 1000, width, num_layers=2, num_heads=2, intermediate_size=4 * width, max_positions=length
@@ -175,8 +172,6 @@ def _measure(name: str, device: str) -> Precision:
         return Precision(name, statistics.median(times[1:]))
     except (tf.errors.OpError, ValueError, TypeError, RuntimeError) as error:
         return Precision(name, None, first_line(error))
-    finally:
-        keras.mixed_precision.set_global_policy(before)
 
 
 def _quota() -> float | None:

@@ -34,7 +34,13 @@ class Extractor:
         self._chunk_size = chunk_size
 
     @classmethod
-    def load(cls, directory: str | Path, threshold: float | None = None, chunk_size: int = 1024) -> Extractor:
+    def load(
+        cls,
+        directory: str | Path,
+        threshold: float | None = None,
+        chunk_size: int = 1024,
+        precision: str = "float32",
+    ) -> Extractor:
         """Loads the bundle in a directory, or in the output directory of a training; see `load_model`.
 
         Args:
@@ -42,11 +48,14 @@ class Extractor:
           threshold: probability from which a triple counts, of the two-stage pipeline a predicate; by default the one
             chosen in training.
           chunk_size: see the constructor.
+          precision: what products are computed in: float32; or mixed_bfloat16 or mixed_float16, which are faster where
+            the hardware has them and round each factor to 8 or 11 bits.
 
         Raises:
+          UsageError: no such precision.
           InputError: no complete bundle there; the message names what is missing or has changed.
         """
-        return cls(load_model(directory, threshold), chunk_size)
+        return cls(load_model(directory, threshold, precision), chunk_size)
 
     @property
     def schema(self) -> Schema:

@@ -13,7 +13,7 @@ from kerasbert.keras import keras, tf
 
 # TF1 BERT adds this to the scores of masked keys. Keras adds -1e9, which in float32 swallows the scores themselves, so
 # that a row without any visible key would attend evenly instead of by its scores.
-_MASKED_SCORE = -10000.0
+MASKED_SCORE = -10000.0
 
 
 def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
@@ -27,7 +27,7 @@ def _gelu_erf(x: tf.Tensor) -> tf.Tensor:
 
 
 # Functions with a name: the encoder's configuration holds it.
-_ACTIVATIONS = {
+ACTIVATIONS = {
     "gelu_tanh": _gelu_tanh,
     "gelu_erf": _gelu_erf,
     "relu": keras.activations.relu,
@@ -78,9 +78,9 @@ class EncoderConfig:
                 f"hidden_size {self.hidden_size} is no multiple of the {self.num_heads} attention heads",
                 hint="correct the BERT configuration",
             )
-        if self.activation not in _ACTIVATIONS:
+        if self.activation not in ACTIVATIONS:
             raise InputError(
-                f"unknown activation {self.activation!r}", hint=f"one of {', '.join(_ACTIVATIONS)} is supported"
+                f"unknown activation {self.activation!r}", hint=f"one of {', '.join(ACTIVATIONS)} is supported"
             )
 
     @classmethod
@@ -185,7 +185,7 @@ class _MaskedSoftmax(keras.layers.Softmax):
     def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
         scores = tf.cast(inputs, tf.float32)
         if mask is not None:
-            scores += (1.0 - tf.cast(mask, tf.float32)) * _MASKED_SCORE
+            scores += (1.0 - tf.cast(mask, tf.float32)) * MASKED_SCORE
         return tf.cast(tf.nn.softmax(scores), inputs.dtype)
 
 
@@ -229,7 +229,7 @@ def build_encoder(config: EncoderConfig) -> keras.Model:
         max_sequence_length=config.max_positions,
         type_vocab_size=config.type_vocab_size,
         inner_dim=config.intermediate_size,
-        inner_activation=_ACTIVATIONS[config.activation],
+        inner_activation=ACTIVATIONS[config.activation],
         output_dropout=config.hidden_dropout,
         attention_dropout=config.attention_dropout,
         initializer=keras.initializers.TruncatedNormal(stddev=config.initializer_range),

@@ -8,6 +8,7 @@ from kerasbert.errors import UsageError
 from kerasbert.keras import keras, require_keras2, tf
 from kerasbert.models.accumulation import accumulated_step
 from kerasbert.models.encoder import EncoderConfig, build_encoder
+from kerasbert.models.inference import encode
 from kerasbert.models.losses import LossTerm, combine, examples, over_replicas
 
 INPUT_NAMES = ("input_ids", "input_mask", "segment_ids")
@@ -54,6 +55,8 @@ class ExtractionModel(keras.Model):
 
     def encode(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Hidden states [batch, length, hidden] and the pooled first token [batch, hidden]."""
+        if not training:
+            return encode(self.encoder, self.encoder_config, inputs, tf.as_dtype(self.compute_dtype))
         sequence, pooled = self.encoder([inputs[name] for name in INPUT_NAMES], training=training)
         return sequence, pooled
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from kerasbert.doctor import machine
-from kerasbert.doctor.machine import PRECISIONS, Precision, check_machine, render
-from kerasbert.keras import keras, tf
+from kerasbert.doctor.machine import Precision, check_machine, render
+from kerasbert.keras import PRECISIONS, keras, tf
 from tests.commandline import refused, run
 
 
