@@ -75,6 +75,8 @@ def _compare(
         "joint": lambda: joint.extract(texts),
         "pipeline": lambda: pipeline.extract(texts),
     }
+    narrow = in_bfloat16(joint)
+    tasks["joint, bfloat16"] = lambda: narrow.extract(texts)
     if torch_peer.available():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "vocab.txt"
@@ -138,6 +140,13 @@ def untrained_joint(
     spans = np.where(mask[:, None], scores.spans.table(), -np.inf).reshape(len(rows), 2, -1)
     _lift(model.span_channels, spans, SPAN_FLOOR, 2)
     return pipeline
+
+
+def in_bfloat16(joint: JointPipeline) -> JointPipeline:
+    """The same model with products in bfloat16."""
+    with tempfile.TemporaryDirectory() as folder:
+        joint.bundle.save(Path(folder) / "bundle")
+        return JointPipeline(Bundle.load(Path(folder) / "bundle", "mixed_bfloat16"))
 
 
 def _lift(layer: keras.layers.Dense, scores: np.ndarray, floor: float, channels: int) -> None:
