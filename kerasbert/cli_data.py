@@ -1,7 +1,8 @@
-"""Commands about one's own data: annotations of other tools in and out."""
+"""Commands about one's own data: what it holds, and annotations of other tools in and out."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,54 @@ from kerasbert.errors import UsageError
 Force = Annotated[bool, typer.Option("--force", help="Replace output files that are there already.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]
+
+
+def check(
+    corpus: Annotated[Path, typer.Argument(help="Annotated sentences.")],
+    dev: Annotated[Path | None, typer.Option("--dev", help="A second file to compare with.")] = None,
+    schema: Annotated[Path | None, typer.Option("--schema", help="The predicates and their argument types.")] = None,
+    vocab: Annotated[
+        Path | None, typer.Option("--vocab", help="Count lengths in the tokens of this vocabulary.")
+    ] = None,
+    rejects: Annotated[Path | None, typer.Option("--rejects", help="File for rows that cannot be used.")] = None,
+    json_output: Json = False,
+) -> None:
+    """Tell what a corpus holds and what is wrong with it, before training on it."""
+    from kerasbert.corpus.check import check_corpus, split_report
+    from kerasbert.corpus.reader import load_corpus
+    from kerasbert.corpus.rejects import Rejects
+    from kerasbert.corpus.report import render
+    from kerasbert.corpus.schemas import read_schema, schema_from_sentences
+
+    account = Rejects()
+    known = read_schema(schema) if schema is not None else None
+    sentences = load_corpus(corpus, known, rejects, account)
+    lengths = None
+    if vocab is not None:
+        from kerasbert.text.tokenizer import Tokenizer
+        from kerasbert.text.vocabulary import Vocabulary
+
+        tokenizer = Tokenizer(Vocabulary.load(vocab))
+
+        def lengths(texts: list[str]) -> list[int]:
+            splits = tokenizer.encode(texts).row_splits
+            return [int(b - a) for a, b in itertools.pairwise(splits)]
+
+    report = check_corpus(sentences, known or schema_from_sentences(sentences), lengths)
+    splits = split_report(sentences, load_corpus(dev, known)) if dev is not None else None
+    if json_output:
+        data = {
+            "corpus": report.to_dict(),
+            "rejected_rows": account.rejected_rows,
+            "rejected_triples": account.rejected_triples,
+            "splits": splits.to_dict() if splits else None,
+        }
+        print(json.dumps(data, ensure_ascii=False))  # noqa: T201
+        return
+    say(account.summary())
+    say(render(report))
+    if splits is not None:
+        say(render(splits))
 
 
 def import_annotations(
@@ -184,6 +233,7 @@ def say(line: str) -> None:
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "check": check,
     "import": import_annotations,
     "export-annotations": export_annotations,
     "split": split,

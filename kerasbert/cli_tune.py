@@ -60,7 +60,8 @@ def register(
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         with resumable():
             from kerasbert.tuning.hypermodels import require_stage
-            from kerasbert.tuning.search import Search, search
+            from kerasbert.tuning.plan import Search
+            from kerasbert.tuning.search import search
             from kerasbert.tuning.space import load_space
 
             require_stage(stage)

@@ -30,7 +30,8 @@ from kerasbert.training.loop import Outcome, train_model
 from kerasbert.training.materials import Materials, read_materials, stage_examples
 from kerasbert.training.memory import parts_needed
 from kerasbert.training.output import claimed, holds_training, recorded
-from kerasbert.training.publish import published, published_settings, take_up
+from kerasbert.training.publish import published
+from kerasbert.training.published import published_settings, take_up
 from kerasbert.training.resolve import resolve
 from kerasbert.training.strategy import (
     choose_strategy,

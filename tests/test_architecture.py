@@ -31,7 +31,7 @@ LAYERS = [
         "beam",
     },
     {"demo", "project", "doctor", "notebook"},
-    {"cli_data", "cli_serving", "cli_health", "cli_tune", "cli_page", "cli_beam"},
+    {"cli_data", "cli_serving", "cli_health", "cli_tune", "cli_page", "cli_extract"},
     {"cli_project"},
     {"cli"},
 ]

@@ -65,6 +65,20 @@ def test_scores_and_triples_of_the_trained_model(trained: Path, material: tiny.M
     assert ours["triples"]["overall"] == scores["triples"]["overall"]
 
 
+def test_products_in_another_precision(trained: Path, material: tiny.Material, tmp_path: Path) -> None:
+    done = run("extract", trained, "青岚是海国的首都。", "--json", "--precision", "mixed_bfloat16")
+    exact = run("extract", trained, "青岚是海国的首都。", "--json")
+    (rounded,), (triple,) = (json.loads(x.out)["spo_list"] for x in (done, exact))
+    confidence, expected = rounded.pop("confidence"), triple.pop("confidence")
+    assert rounded == triple and confidence != expected and confidence == pytest.approx(expected, abs=0.1)
+    narrow = json.loads(run("evaluate", material.dev, "-m", trained, "--json", "--precision", "mixed_bfloat16").out)
+    assert narrow["triples"]["overall"]["f1"] > 0.8
+    refused = run("extract", trained, "青岚是海国的首都。", "--precision", "bfloat16")
+    assert refused.code == 2 and "there is no precision 'bfloat16'" in refused.err and "mixed_bfloat16" in refused.err
+    refused = run("evaluate", material.dev, material.dev, "--precision", "mixed_bfloat16")
+    assert refused.code == 2 and "--model" in refused.err
+
+
 def test_the_same_command_again_does_nothing(trained: Path, material: tiny.Material) -> None:
     before = contents(trained)
     done = process("train", "joint", "-o", trained, "--json", *material.arguments(), *tiny.OVERRIDES, "joint.epochs=30")

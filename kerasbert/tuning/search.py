@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,44 +12,19 @@ from typing import Any
 import yaml
 
 from kerasbert.bundle import read_manifest
-from kerasbert.errors import DivergedError, InputError, KerasbertError, MemoryExhaustedError, UsageError
+from kerasbert.errors import InputError, KerasbertError, UsageError
 from kerasbert.files import atomic_directory, atomic_write, describe_os_error, read_json
-from kerasbert.keras import keras, tf
-from kerasbert.recipes import Initializer, TrainingResult, train
+from kerasbert.recipes import Initializer
 from kerasbert.training.config import TrainingConfig, describe_changes
 from kerasbert.training.output import locked
-from kerasbert.tuning.compat import keras_tuner
-from kerasbert.tuning.hypermodels import HYPERMODELS, ExtractionHyperModel, require_stage
-from kerasbert.tuning.oracles import TUNERS, build_oracle
-from kerasbert.tuning.report import OBJECTIVES, TABLE, write_report
-from kerasbert.tuning.results import TrialResult, prune, read_result, read_results, write_result
-from kerasbert.tuning.space import Space, to_plain
+from kerasbert.tuning.hypermodels import HYPERMODELS, ExtractionHyperModel
+from kerasbert.tuning.plan import Search, check_plan, process_role, space_of
+from kerasbert.tuning.report import TABLE, write_report
+from kerasbert.tuning.results import TrialResult, read_results
+from kerasbert.tuning.space import to_plain
+from kerasbert.tuning.trials import run_trials
 
 RECORD = "search.yaml"
-
-_OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
-
-# Seconds between two questions of a worker that has nothing to do.
-_PATIENCE = 0.3
-
-
-@dataclass(frozen=True)
-class Search:
-    """What is searched for and how.
-
-    Attributes:
-      stage: "predicate", "labeling" or "joint".
-      config: of every trial, but for what is searched over.
-      space: dimensions by dotted key; None for `default_space`.
-      tuner: one of `TUNERS`.
-      trials: how many at most.
-    """
-
-    stage: str
-    config: TrainingConfig
-    space: Space | None = None
-    tuner: str = "random"
-    trials: int = 20
 
 
 @dataclass(frozen=True)
@@ -89,9 +61,9 @@ def search(
       InputError: data, checkpoint or directory cannot be used, the chief cannot be reached, or no trial succeeded.
     """
     directory = Path(directory)
-    _check(plan)
-    role = _role()
-    hypermodel = HYPERMODELS[plan.stage](plan.config, initialize, _space(plan, initialize))
+    check_plan(plan)
+    role = process_role()
+    hypermodel = HYPERMODELS[plan.stage](plan.config, initialize, space_of(plan, initialize))
     record = {
         "search": {
             "stage": plan.stage,
@@ -103,11 +75,11 @@ def search(
     }
     if role == "worker":
         if not _finished(directory):
-            _run(plan, hypermodel, directory, lambda: _require_same(directory, record), initialize, announce)
+            run_trials(plan, hypermodel, directory, lambda: _require_same(directory, record), initialize, announce)
         return Found(directory, read_results(directory / "trials"), complete=False)
     with _claimed(directory, record):
         if not _finished(directory):
-            _run(plan, hypermodel, directory, lambda: None, initialize, announce)
+            run_trials(plan, hypermodel, directory, lambda: None, initialize, announce)
             _finish(plan, hypermodel, directory, announce)
     results = read_results(directory / "trials")
     if not results or results[0].score is None:
@@ -117,142 +89,6 @@ def search(
             hint="change the space or the settings, and give another output directory",
         )
     return Found(directory, results, complete=True)
-
-
-class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
-    """Runs the trials of an oracle.
-
-    Args:
-      oracle: of `kerasbert.tuning.oracles`.
-      directory: of the search.
-      run: trains a trial with keras-tuner's values and returns its score.
-      begin: called before a trial.
-    """
-
-    def __init__(
-        self, oracle: Any, directory: Path, run: Callable[[str, Mapping[str, Any]], float], begin: Callable[[], None]
-    ) -> None:
-        self._run, self._begin, self._waiting = run, begin, False
-        super().__init__(oracle=oracle, directory=str(directory), project_name="oracle")
-
-    def run_trial(self, trial: Any) -> dict[str, float]:
-        # Six digits pass keras-tuner's protocol, which rounds, as they are: workers' trials rank as one process's.
-        return {"score": round(self._run(trial.trial_id, trial.hyperparameters.values), 6)}
-
-    def pre_create_trial(self) -> None:
-        # keras-tuner asks again at once where the oracle has nothing to do yet.
-        if self._waiting:
-            time.sleep(_PATIENCE)
-        self._waiting = True
-
-    def on_trial_begin(self, trial: Any) -> None:
-        self._waiting = False
-        self._begin()
-
-    def save(self) -> None:
-        if not self._is_worker():
-            self.oracle.save()
-
-    def reload(self) -> None:
-        if not self._is_worker():
-            self.oracle.reload()
-
-    def _get_tuner_fname(self) -> str:
-        # `project_dir` would make the directory, in a worker before the chief has claimed it.
-        return str(Path(self.directory) / self.project_name / "oracle.json")
-
-    def _try_run_and_update_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
-        # keras-tuner takes every error for a bad trial: a full disk, or a mistake in a setting, would use up them all.
-        try:
-            self._run_and_update_trial(trial)
-            trial.status = "COMPLETED"
-        except keras_tuner.errors.FailedTrialError as error:
-            trial.status, trial.message = "FAILED", str(error)
-
-
-def _run(
-    plan: Search,
-    hypermodel: ExtractionHyperModel,
-    directory: Path,
-    begin: Callable[[], None],
-    initialize: Initializer,
-    announce: Callable[[str], None],
-) -> None:
-    """Runs trials until there are no more, or as a chief hands them out."""
-    import grpc
-
-    hp = keras_tuner.HyperParameters()
-    hypermodel.declare_hyperparameters(hp)
-    epochs = getattr(plan.config, plan.stage).epochs
-    oracle = build_oracle(plan.tuner, plan.trials, plan.config.runtime.seed, hp, epochs)
-    oracle.verbose = 0
-
-    def run(trial: str, values: Mapping[str, Any]) -> float:
-        return _run_trial(plan, hypermodel, directory / "trials", trial, values, initialize, announce)
-
-    try:
-        _Tuner(oracle, directory, run, begin).search()
-    except grpc.RpcError as error:
-        raise InputError(
-            f"the chief at {os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']} does not answer "
-            f"({error.code().name.lower()})",
-            hint="start the chief again, and then this command",
-        ) from error
-    except RuntimeError as error:
-        if "bind" not in str(error):
-            raise
-        raise UsageError(
-            f"the chief cannot listen: {error}", hint="set KERASTUNER_ORACLE_PORT to a port that is free"
-        ) from error
-
-
-def _run_trial(
-    plan: Search,
-    hypermodel: ExtractionHyperModel,
-    trials: Path,
-    trial: str,
-    values: Mapping[str, Any],
-    initialize: Initializer,
-    announce: Callable[[str], None],
-) -> float:
-    """The score of a trial, which is trained, or trained on, unless it is done.
-
-    Raises:
-      FailedTrialError: it diverged or ran out of memory, now or in an earlier call.
-    """
-    place = trials / trial
-    result = _settled(place)
-    if result is None:
-        settings = hypermodel.settings(values)
-        announce(f"trial {trial} of {plan.trials}: " + ", ".join(f"{key}={value}" for key, value in settings.items()))
-        keras.backend.clear_session()
-        gc.collect()
-        try:
-            trained = train(plan.stage, hypermodel.config_for(values), place, initialize, announce)
-            result = _result(plan.stage, trial, settings, trained, hypermodel.config_for(values))
-        except (DivergedError, MemoryExhaustedError) as error:
-            result = TrialResult(trial, settings, failure=error.problem)
-        except _OUT_OF_MEMORY as error:
-            reason = str(getattr(error, "message", error)).splitlines()[:1]
-            result = TrialResult(trial, settings, failure=": ".join(["out of memory", *filter(None, reason)]))
-        write_result(place, result)
-        announce(f"trial {trial}: " + (result.failure or f"{OBJECTIVES[plan.stage]} {result.score:.4f}"))
-    prune(trials, plan.stage)
-    if result.score is None:
-        raise keras_tuner.errors.FailedTrialError(result.failure)
-    return result.score
-
-
-def _result(
-    stage: str, trial: str, settings: dict[str, Any], trained: TrainingResult, config: TrainingConfig
-) -> TrialResult:
-    outcome = trained.outcomes[stage]
-    cost = outcome.steps * getattr(config, stage).batch_size
-    if stage == "joint":
-        assert trained.dev is not None
-        return TrialResult(trial, settings, trained.dev.overall.f1, cost)
-    metric = f"val_{outcome.model.task_metrics[0].name}"
-    return TrialResult(trial, settings, max(row.get(metric, 0.0) for row in outcome.history), cost)
 
 
 def _finish(plan: Search, hypermodel: ExtractionHyperModel, directory: Path, announce: Callable[[str], None]) -> None:
@@ -278,62 +114,6 @@ def _finished(directory: Path) -> bool:
         return best is None or bool(read_manifest(directory / "bundle"))
     except (KerasbertError, KeyError, TypeError):
         return False
-
-
-def _settled(place: Path) -> TrialResult | None:
-    """The result of a trial; None where it is this process's to train.
-
-    A chief that was started again hands out trials that other workers may still be training.
-    """
-    record = place / "config.yaml"
-    while read_result(place) is None and record.is_file():
-        try:
-            with locked(record, "training"):
-                break
-        except UsageError:
-            time.sleep(_PATIENCE)
-    return read_result(place)
-
-
-def _check(plan: Search) -> None:
-    require_stage(plan.stage)
-    if plan.tuner not in TUNERS:
-        raise UsageError(f"unknown tuner {plan.tuner!r}", hint=f"choose one of {', '.join(TUNERS)}")
-    if plan.trials < 1:
-        raise UsageError(f"{plan.trials} trials are none", hint="ask for at least one")
-    if not plan.config.data.dev:
-        raise UsageError("data.dev is not set; trials are scored on it", hint="add --dev PATH")
-    try:
-        import sklearn  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UsageError("a search needs scikit-learn", hint='pip install "kerasbert[tune]"') from error
-
-
-def _space(plan: Search, initialize: Initializer) -> Space:
-    """The space of a plan; how long trials are trained is Hyperband's to say."""
-    space = HYPERMODELS[plan.stage](plan.config, initialize, plan.space).space
-    epochs = f"{plan.stage}.epochs"
-    if plan.tuner != "hyperband":
-        return space
-    if plan.space is not None and epochs in plan.space:
-        raise UsageError(
-            f"Hyperband chooses {epochs} by itself", hint=f"take it out of the space; {epochs}=N is the most it gives"
-        )
-    return {key: dimension for key, dimension in space.items() if key != epochs}
-
-
-def _role() -> str:
-    """ "alone", "chief" or "worker", as keras-tuner reads the environment."""
-    names = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
-    missing = [name for name in names if not os.environ.get(name)]
-    if len(missing) == len(names):
-        return "alone"
-    if missing:
-        raise UsageError(
-            f"of keras-tuner's variables {', '.join(missing)} is not set",
-            hint="a chief and its workers need all of " + ", ".join(names),
-        )
-    return "chief" if "chief" in os.environ[names[0]] else "worker"
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ import pytest
 from kerasbert.errors import InputError, UsageError
 from kerasbert.training.config import TrainingConfig, config_from_dict
 from kerasbert.training.output import claimed
-from kerasbert.training.publish import POINTER, published, take_up
+from kerasbert.training.publish import published
+from kerasbert.training.published import POINTER, take_up
 from tests.commandline import contents, write
 
 CONFIG = TrainingConfig()
