@@ -90,6 +90,5 @@ def _dense(layer: Any, rows: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 
 def _norm(layer: Any, rows: tf.Tensor) -> tf.Tensor:
-    mean = tf.reduce_mean(rows, axis=-1, keepdims=True)
-    variance = tf.reduce_mean(tf.math.squared_difference(rows, mean), axis=-1, keepdims=True)
-    return (rows - mean) * (tf.math.rsqrt(variance + layer.epsilon) * layer.gamma) + layer.beta
+    mean, variance = tf.nn.moments(rows, [-1], keepdims=True)
+    return tf.nn.batch_normalization(rows, mean, variance, layer.beta, layer.gamma, layer.epsilon)

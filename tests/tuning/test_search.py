@@ -14,7 +14,7 @@ import pytest
 from kerasbert.bundle import Bundle
 from kerasbert.keras import tf
 from kerasbert.training.state import TrainingState
-from kerasbert.tuning import search as module
+from kerasbert.tuning import trials as module
 from tests import tiny
 from tests.commandline import Result, contents, refused, run
 from tests.tuning.searches import SETTINGS, SPACE, arguments, outcome, write_material
