@@ -64,7 +64,7 @@ def _compare(
     sentences: Sequence[Sentence],
     repeats: int,
 ) -> list[dict[str, Any]]:
-    """Sentences a second of the joint model, of both stages, and of PyTorch where it is installed; untrained models."""
+    """Sentences a second of the joint model, also in bfloat16, both stages, and PyTorch if installed; untrained."""
     sentences = sentences[:count]
     texts = [sentence.text for sentence in sentences]
     extended, predicate_ids = vocabulary.with_predicate_tokens(max(len(schema), 1))

@@ -22,7 +22,7 @@ import typer
 from kerasbert import cli_health, cli_serving
 from kerasbert.cli_data import COMMANDS as DATA_COMMANDS
 from kerasbert.cli_data import say
-from kerasbert.cli_extract import evaluate, extract
+from kerasbert.cli_extract import Json, evaluate, extract
 from kerasbert.cli_page import demo_page
 from kerasbert.cli_project import init_command, report
 from kerasbert.cli_tune import register as register_tune
@@ -41,8 +41,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines in place of a table.")]
 
 
 @app.command()

@@ -25,7 +25,7 @@ def check(
         Path | None, typer.Option("--vocab", help="Count lengths in the tokens of this vocabulary.")
     ] = None,
     rejects: Annotated[Path | None, typer.Option("--rejects", help="File for rows that cannot be used.")] = None,
-    json_output: Json = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines in place of a table.")] = False,
 ) -> None:
     """Tell what a corpus holds and what is wrong with it, before training on it."""
     from kerasbert.corpus.check import check_corpus, split_report

@@ -118,6 +118,9 @@ def evaluate(
                 "a model is scored by exact strings alone",
                 hint="for another protocol, write its triples with `kerasbert extract` and evaluate that file",
             )
+        from kerasbert.keras import require_precision
+
+        require_precision(precision)
         sentences = load_corpus(gold)
         if not any(sentence.triples for sentence in sentences):
             raise InputError("holds no triple to score against", path=gold, hint="give annotated sentences")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -24,10 +25,23 @@ if os.environ["TF_USE_LEGACY_KERAS"] not in ("1", "true", "True"):
         hint="set TF_USE_LEGACY_KERAS=1, or leave it unset, before Python starts",
     )
 
-__all__ = ["PRECISIONS", "keras", "numeric_policy", "require_keras2", "tf"]
+__all__ = ["PRECISIONS", "keras", "numeric_policy", "require_keras2", "require_precision", "tf"]
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 """What products can be computed in; weights are float32 all the same."""
+
+# Keras has one policy for all threads.
+_POLICY = threading.RLock()
+
+
+def require_precision(precision: str) -> None:
+    """Checks the name of a precision.
+
+    Raises:
+      UsageError: it is none of `PRECISIONS`.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"there is no precision {precision!r}", hint=f"one of {', '.join(PRECISIONS)}")
 
 
 @contextlib.contextmanager
@@ -37,14 +51,14 @@ def numeric_policy(precision: str) -> Iterator[None]:
     Raises:
       UsageError: another name.
     """
-    if precision not in PRECISIONS:
-        raise UsageError(f"there is no precision {precision!r}", hint=f"one of {', '.join(PRECISIONS)}")
-    before = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy(precision)
-    try:
-        yield
-    finally:
-        keras.mixed_precision.set_global_policy(before)
+    require_precision(precision)
+    with _POLICY:
+        before = keras.mixed_precision.global_policy()
+        keras.mixed_precision.set_global_policy(precision)
+        try:
+            yield
+        finally:
+            keras.mixed_precision.set_global_policy(before)
 
 
 def require_keras2(thing: object, what: str) -> None:

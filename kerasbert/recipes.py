@@ -170,7 +170,7 @@ def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Call
     def start(model: ExtractionModel, stage: str) -> None:
         announce(start_model(model, stage, materials, config, initialize))
 
-    earlier = _earlier(recipe, directory, materials)
+    earlier = _earlier(recipe, directory, materials, config.runtime.precision)
     outcomes: dict[str, Outcome] = {}
     for stage in RECIPES[recipe]:
         settings = getattr(config, stage)
@@ -246,14 +246,14 @@ def start_model(
     return initialize(model, Path(config.model.init))
 
 
-def _earlier(recipe: str, directory: Path, materials: Materials) -> Bundle | None:
+def _earlier(recipe: str, directory: Path, materials: Materials, precision: str) -> Bundle | None:
     """The bundle of an earlier call here, if it holds models that this recipe leaves alone; without the others."""
     target = directory / "bundle"
     others = [stage for stage in STAGES if stage not in RECIPES[recipe]]
     # A bundle of nothing else is written anew, even where it is damaged.
     if not (target / MANIFEST).is_file() or not any((directory / stage).is_dir() for stage in others):
         return None
-    earlier = Bundle.load(target)
+    earlier = Bundle.load(target, precision)
     earlier.models = {stage: model for stage, model in earlier.models.items() if stage not in RECIPES[recipe]}
     if not earlier.models:
         return None

@@ -15,6 +15,7 @@ from kerasbert.bundle import MANIFEST, find_bundle
 from kerasbert.checksums import sha256
 from kerasbert.errors import InputError, UsageError
 from kerasbert.files import describe_os_error, leftovers, read_json, write_json
+from kerasbert.keras import require_precision
 
 # After kerasbert.beam.apache, which says what to install.
 from apache_beam.options.pipeline_options import PipelineOptions  # isort: skip
@@ -66,8 +67,9 @@ def extract_corpus(
 
     Raises:
       InputError: a source cannot be read, or the output holds something else than this job's parts.
-      UsageError: no such runner.
+      UsageError: no such runner or precision.
     """
+    require_precision(precision)
     bundle, output = find_bundle(model).resolve(), Path(output).resolve()
     parts = make_parts(sources, part_bytes)
     job = {
@@ -130,7 +132,9 @@ def _claim(output: Path, job: dict[str, Any]) -> None:
     if path.is_file():
         if read_json(path, "the description of an extraction") != json.loads(json.dumps(job)):
             raise InputError(
-                "holds an extraction with another model, threshold or input", path=output, hint="give another --output"
+                "holds an extraction with another model, threshold, precision or input",
+                path=output,
+                hint="give another --output",
             )
     elif held is not None:
         raise InputError("is no directory of an extraction and not empty", path=output, hint="give another --output")

@@ -92,7 +92,11 @@ class Loading(NamedTuple):
     precision: str
 
     def load(self) -> Extractor:
-        """The model, ready."""
+        """The model, ready.
+
+        Raises:
+          UsageError, InputError: as for `Extractor.load`.
+        """
         return Extractor.load(self.model, self.threshold, precision=self.precision)
 
 

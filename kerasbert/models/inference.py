@@ -1,9 +1,9 @@
 """What the encoder computes when it is not trained, as products of plain matrices.
 
 The layers of tf-models multiply tensors of three and four axes and add biases in operations of their own, which costs a
-small encoder a fifth of its time on a CPU. Here all tokens of a batch are the rows of one matrix, and TensorFlow adds
-biases and applies GELU inside its products. The weights are those of the layers, and without dropout the results are
-the same but for rounding.
+small encoder a fifth of its time on a CPU. Here all tokens of a batch are the rows of one matrix, and in a graph with
+oneDNN TensorFlow adds biases and applies GELU inside its products. The weights are those of the layers, and without
+dropout the results are the same but for rounding.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def encode(
       encoder: see `kerasbert.models.encoder.build_encoder`.
       config: its shape.
       inputs: `input_ids`, `input_mask` and `segment_ids`, int32 [batch, length].
-      dtype: what products are computed in; sums, norms and softmax are float32.
+      dtype: what products, their biases and the activation are computed in, and in a Keras call what embeddings are
+        rounded to; other sums, norms and softmax are float32.
 
     Returns:
       float32 [batch, length, hidden], and [batch, hidden] in `dtype`.

@@ -22,20 +22,12 @@ from kerasbert.training.config import TrainingConfig
 from kerasbert.training.output import completed, recorded, setting_changes
 
 POINTER = "published.json"
-
-
 FILES = "files"
-
-
 BUNDLE = "bundle"
-
-
 _BLOCK = 1 << 20
-
 
 Listing = dict[str, str]
 """SHA-256 of the files of a state, by their path in the output directory."""
-
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,6 @@ from kerasbert.tuning.results import TrialResult, prune, read_result, write_resu
 
 _OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 
-
 # Seconds between two questions of a worker that has nothing to do.
 _PATIENCE = 0.3
 
@@ -87,7 +86,19 @@ def run_trials(
     initialize: Initializer,
     announce: Callable[[str], None],
 ) -> None:
-    """Runs trials until there are no more, or as a chief hands them out."""
+    """Runs trials until there are no more, or as a chief hands them out.
+
+    Args:
+      plan: what is searched for.
+      hypermodel: of its stage.
+      directory: of the search.
+      begin: called before a trial.
+      initialize, announce: see `kerasbert.tuning.search.search`.
+
+    Raises:
+      InputError: the chief does not answer.
+      UsageError: this process is the chief and cannot listen.
+    """
     import grpc
 
     hp = keras_tuner.HyperParameters()

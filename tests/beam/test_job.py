@@ -22,7 +22,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from kerasbert.beam.job import JOB, extract_corpus
 from kerasbert.beam.parts import make_parts
 from kerasbert.beam.transform import DEAD_LETTERS, ExtractTriples, part_name
-from kerasbert.errors import InputError
+from kerasbert.errors import InputError, UsageError
 from kerasbert.extraction.extractor import Extractor
 from kerasbert.extraction.stream import extract_file
 from tests import tiny
@@ -88,6 +88,21 @@ def test_the_parts_are_plain_extraction_and_stay_when_it_runs_again(folder: Path
     assert extract_corpus(*arguments, part_bytes=SIZE).counts["parts"] == 0
 
 
+def test_products_in_another_precision(folder: Path, tmp_path: Path) -> None:
+    arguments = (folder / "bundle", [folder / "in.txt"], tmp_path / "out")
+    with pytest.raises(UsageError, match="'bfloat16'"):
+        extract_corpus(*arguments, precision="bfloat16")
+    assert not (tmp_path / "out").exists()
+    extract_corpus(*arguments, precision="mixed_bfloat16")
+    lines = [row for path in sorted((tmp_path / "out").glob("part-*.jsonl")) for row in rows(path)]
+    assert lines != rows(folder / "plain.jsonl")
+    narrow = Extractor.load(folder / "bundle", precision="mixed_bfloat16")
+    extract_file(narrow, folder / "in.txt", tmp_path / "narrow.jsonl")
+    assert [row["text"] for row in lines] == [row["text"] for row in rows(tmp_path / "narrow.jsonl")]
+    with pytest.raises(InputError, match="another model, threshold, precision or input"):
+        extract_corpus(*arguments)
+
+
 def test_a_directory_of_another_job_is_left_alone(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     # A first call that was killed while it wrote its description is nobody's.
@@ -96,7 +111,7 @@ def test_a_directory_of_another_job_is_left_alone(folder: Path, tmp_path: Path) 
         (output / name).write_text("{")
         extract_corpus(folder / "bundle", [folder / "in.txt"], output)
     assert not list(output.glob(".*"))
-    with pytest.raises(InputError, match="another model, threshold or input"):
+    with pytest.raises(InputError, match="another model, threshold, precision or input"):
         extract_corpus(folder / "bundle", [folder / "in.txt"], output, threshold=0.9)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").write_text("precious")

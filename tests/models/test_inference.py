@@ -36,6 +36,19 @@ def test_the_same_as_the_layers(activation: str) -> None:
             np.testing.assert_allclose(a[4:], b[4:], atol=2e-4)
 
 
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_the_same_as_the_layers_in_half_the_bits(precision: str) -> None:
+    keras.utils.set_random_seed(3)
+    with numeric_policy(precision):
+        model = JointExtractor(tiny.encoder(num_layers=3, initializer_range=0.2), 4)
+    ids = tf.constant(np.random.default_rng(1).integers(1, 30, (5, 11)), tf.int32)
+    inputs = dict(zip(INPUT_NAMES, (ids, tf.ones_like(ids), tf.zeros_like(ids)), strict=True))
+    expected = model.encoder(list(inputs.values()), training=False)
+    for computed, layers in zip(model.encode(inputs), expected, strict=True):
+        assert computed.dtype == layers.dtype
+        np.testing.assert_allclose(tf.cast(computed, tf.float32), tf.cast(layers, tf.float32), atol=0.05)
+
+
 def test_training_keeps_the_dropout() -> None:
     model = JointExtractor(tiny.encoder(), 4)
     inputs = dict.fromkeys(INPUT_NAMES, tf.ones([2, 9], tf.int32))
