@@ -21,8 +21,8 @@ import typer
 
 from kerasbert import cli_health, cli_serving
 from kerasbert.cli_data import COMMANDS as DATA_COMMANDS
-from kerasbert.cli_data import say
-from kerasbert.cli_extract import Json, evaluate, extract
+from kerasbert.cli_data import JsonTable, say
+from kerasbert.cli_extract import evaluate, extract
 from kerasbert.cli_page import demo_page
 from kerasbert.cli_project import init_command, report
 from kerasbert.cli_tune import register as register_tune
@@ -91,7 +91,7 @@ def train(
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Go on with other settings or sentences than before.")
     ] = False,
-    json_output: Json = False,
+    json_output: JsonTable = False,
 ) -> None:
     """Train on annotated sentences; the same command again goes on where an interrupted training stopped."""
     from kerasbert.training.config import as_overrides, load_config

@@ -14,6 +14,7 @@ from kerasbert.errors import UsageError
 
 Force = Annotated[bool, typer.Option("--force", help="Replace output files that are there already.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+JsonTable = Annotated[bool, typer.Option("--json", help="Print JSON for machines in place of a table.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]
 
 
@@ -25,7 +26,7 @@ def check(
         Path | None, typer.Option("--vocab", help="Count lengths in the tokens of this vocabulary.")
     ] = None,
     rejects: Annotated[Path | None, typer.Option("--rejects", help="File for rows that cannot be used.")] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines in place of a table.")] = False,
+    json_output: JsonTable = False,
 ) -> None:
     """Tell what a corpus holds and what is wrong with it, before training on it."""
     from kerasbert.corpus.check import check_corpus, split_report

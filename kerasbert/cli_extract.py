@@ -12,10 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasbert.cli_data import refuse_existing, say
+from kerasbert.cli_data import JsonTable, refuse_existing, say
 from kerasbert.errors import InputError, UsageError
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines in place of a table.")]
 Precision = Annotated[
     str, typer.Option(help="What products are computed in: float32, mixed_bfloat16 or mixed_float16.")
 ]
@@ -43,7 +42,7 @@ def extract(
         str | None,
         typer.Option(help="Runner of Apache Beam, as DirectRunner; OUTPUT is a directory, its options follow --."),
     ] = None,
-    json_output: Json = False,
+    json_output: JsonTable = False,
 ) -> None:
     """Extract triples from sentences, a file, or standard input."""
     if runner is not None:
@@ -97,7 +96,7 @@ def evaluate(
     location: Annotated[Path | None, typer.Option(help="TSV of accepted places (official1).")] = None,
     precision: Precision = "float32",
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the table to this CSV file.")] = None,
-    json_output: Json = False,
+    json_output: JsonTable = False,
 ) -> None:
     """Score predictions, or a model, against annotated sentences."""
     from kerasbert.evaluation.evaluate import evaluate_files

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kerasbert.keras import keras, tf
+from kerasbert.keras import keras, numeric_policy, tf
 from kerasbert.models.joint_decode import JointScores, candidates
 from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.labels import BIO_LABELS, LEGACY_LABELS
@@ -304,9 +304,8 @@ def test_an_unknown_form() -> None:
 
 @pytest.fixture(params=["mixed_bfloat16", "mixed_float16"])
 def policy(request: pytest.FixtureRequest) -> Iterator[str]:
-    keras.mixed_precision.set_global_policy(request.param)
-    yield str(request.param)
-    keras.mixed_precision.set_global_policy("float32")
+    with numeric_policy(request.param):
+        yield str(request.param)
 
 
 def test_mixed_precision(kind: str, policy: str) -> None:
@@ -328,12 +327,9 @@ def test_mixed_precision(kind: str, policy: str) -> None:
 def test_mixed_precision_computes_what_float32_does(kind: str) -> None:
     inputs, _ = batch(kind)
     exact = build(kind, initializer_range=0.1)
-    keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    try:
+    with numeric_policy("mixed_bfloat16"):
         mixed = build(kind, initializer_range=0.1)
         outputs = mixed(inputs)
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
     for name, weight in mixed.named_weights().items():
         assert np.array_equal(weight.numpy(), exact.named_weights()[name].numpy()), name
     for a, b in zip(tf.nest.flatten(exact(inputs)), tf.nest.flatten(outputs), strict=True):
