@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 PARALLEL := --numprocesses auto --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-slow lint bench notebooks clean
+.PHONY: demo test test-slow lint bench notebooks pictures clean
 .DELETE_ON_ERROR:
 
 $(INSTALLED): pyproject.toml
@@ -36,6 +36,10 @@ bench: $(INSTALLED)
 # In an environment of their own, which their first cells fill.
 notebooks: $(INSTALLED)
 	$(BIN)/python -m notebooks
+
+# Of the READMEs, in Chromium, of what `make demo` leaves behind.
+pictures: $(INSTALLED)
+	$(BIN)/python -m notebooks.pictures
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shlex
 import sys
 import tomllib
@@ -85,6 +86,13 @@ def test_a_notebook_opens_in_colab_in_two_languages(name: str) -> None:
             if cell.cell_type == "markdown" and line.startswith("#"):
                 english, slash, chinese = line.lstrip("# ").partition(" / ")
                 assert slash and english.isascii() and any("一" <= sign <= "鿿" for sign in chinese), line
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+def test_what_a_readme_shows_and_links_to_is_there(readme: str) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)\)", (ROOT / readme).read_text("utf-8"))
+    assert any(target.endswith(".png") for target in targets)
+    assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
 @pytest.mark.parametrize("name", execution.NAMES)

@@ -86,21 +86,20 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
 def best_threshold(confidence: np.ndarray, right: np.ndarray, gold: int) -> float:
     """The confidence from which triples have to count for the best F1; one half where none is right.
 
+    Where confidences are probabilities that is half the best F1 (Lipton et al. 2014): one triple more raises
+    `2 right / (extracted + gold)` as long as its probability exceeds half of it. The best F1 varies much less from one
+    set of sentences to another than the place where it is reached.
+
     Args:
-      confidence: of every triple that was proposed.
+      confidence: calibrated, of every triple that was proposed.
       right: whether it is annotated, bool.
       gold: annotated triples, found or not.
     """
     order = np.argsort(-confidence, kind="stable")
-    sure = confidence[order]
     f1 = 2 * np.cumsum(right[order]) / (np.arange(1, len(order) + 1) + gold)
     # Triples of one confidence stand or fall together.
-    f1[:-1][sure[:-1] == sure[1:]] = 0.0
-    if not len(f1) or not f1.max():
-        return 0.5
-    last = int(f1.argmax())
-    following = sure[last + 1] if last + 1 < len(sure) else 0.0
-    return float((sure[last] + following) / 2)
+    f1[:-1][np.diff(confidence[order]) == 0] = 0.0
+    return float(f1.max()) / 2 if right.any() else 0.5
 
 
 def _features(parts: np.ndarray) -> np.ndarray:

@@ -50,7 +50,8 @@ def tune(pipeline: JointPipeline, sentences: Sequence[Sentence]) -> Tuning:
         return Tuning({"threshold": DEFAULT_THRESHOLD, "calibration": UNCALIBRATED.to_dict()}, {})
     calibration = fit_calibration(judged.parts, judged.right)
     right = judged.right
-    threshold = best_threshold(calibration.confidence(judged.parts), right, gold)
+    # More digits would say nothing, and people read this one.
+    threshold = round(best_threshold(calibration.confidence(judged.parts), right, gold), 3)
     before, after = UNCALIBRATED.confidence(judged.parts), np.zeros(len(right))
     for half in (0, 1):
         own = judged.sentence % 2 == half

@@ -65,19 +65,31 @@ def test_calibration_error_by_hand() -> None:
     assert calibration_error(np.zeros(0), np.zeros(0, bool)) == 0.0
 
 
-def test_the_best_threshold_by_search() -> None:
+def f1(confidence: np.ndarray, right: np.ndarray, gold: int, threshold: float) -> float:
+    shown = confidence >= threshold
+    return float(2 * (right & shown).sum() / (shown.sum() + gold))
+
+
+def test_the_threshold_is_half_the_best_f1() -> None:
     random = np.random.default_rng(2)
     for count in (1, 2, 9, 60):
         confidence = random.integers(0, 20, count) / 20
         right = random.random(count) < confidence
+        right[0] = True
         gold = int(right.sum()) + 3
-        threshold = best_threshold(confidence, right, gold)
+        best = max(f1(confidence, right, gold, t) for t in np.arange(0, 1.05, 0.01))
+        assert best_threshold(confidence, right, gold) == pytest.approx(best / 2)
 
-        def f1(t: float, confidence: np.ndarray = confidence, right: np.ndarray = right, gold: int = gold) -> float:
-            shown = confidence >= t
-            return 2 * (right & shown).sum() / (shown.sum() + gold)
 
-        assert f1(threshold) == pytest.approx(max(f1(t) for t in np.arange(0, 1.05, 0.01)))
+def test_the_threshold_is_the_best_one_for_other_sentences_too() -> None:
+    random = np.random.default_rng(3)
+    for skill in (0.5, 1.0, 3.0):
+        confidence = random.beta(skill, 1.0, 200_000)
+        right = random.random(len(confidence)) < confidence
+        gold = int(1.2 * right.sum())
+        threshold = best_threshold(confidence[:2000], right[:2000], int(1.2 * right[:2000].sum()))
+        best = max(f1(confidence, right, gold, t) for t in np.arange(0, 1, 0.01))
+        assert f1(confidence, right, gold, threshold) > best - 0.001
 
 
 def test_no_threshold_without_anything_right() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -14,10 +14,13 @@ from urllib.parse import urlparse
 
 import pytest
 
+from kerasbert.errors import UsageError
 from kerasbert.extraction.load import load_model
 from kerasbert.page.blocks import MAX_CHARACTERS
 from kerasbert.page.launch import launch
 from kerasbert.page.words import CHINESE, ENGLISH
+from kerasbert.schema import Triple
+from notebooks import pictures
 from tests import tiny
 from tests.commandline import refused, run
 
@@ -52,12 +55,11 @@ def address(directory: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     api = pytest.importorskip("playwright.sync_api", reason="no playwright to drive a browser with")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.skip(f"no browser: none of {', '.join(names)} is installed")
     with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        try:
+            running = pictures.start_browser(playwright)
+        except UsageError as error:
+            pytest.skip(str(error))
         yield running
         running.close()
 
@@ -159,3 +161,20 @@ def test_a_model_or_a_port_that_cannot_be_had(directory: Path, address: str, tmp
     refused(run("demo-page", tmp_path / "nothing"), 1, "nothing")
     taken = urlparse(address).port
     refused(run("demo-page", directory, "--port", taken), 1, taken, "--port")
+
+
+def test_pictures(browser: Any, directory: Path, tmp_path: Path) -> None:
+    gold, target = tmp_path / "gold.jsonl", tmp_path / "images"
+    stated = Triple("顾安", "出生地", "青岚").to_dict()
+    gold.write_text(json.dumps({"text": TEXT, "spo_list": [stated]}, ensure_ascii=False) + "\n", encoding="utf-8")
+    # In a process of its own: playwright runs one loop a thread, and this one has it.
+    command = [sys.executable, "-m", "notebooks.pictures", "--model", directory, "--gold", gold, "--target", target]
+    subprocess.run(command, check=True, timeout=300)
+    assert {path.name for path in target.iterdir()} == {*pictures.PAGES, pictures.REPORT}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in target.iterdir())
+
+
+def test_pictures_of_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "gold.jsonl").write_text('{"text": "a", "spo_list": []}\n', encoding="utf-8")
+    assert pictures.main(["--model", str(tmp_path), "--gold", str(tmp_path / "gold.jsonl")]) == 1
+    assert "error:" in capsys.readouterr().err
