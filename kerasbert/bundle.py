@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kerasbert.checksums import changed_files, sha256_all
-from kerasbert.errors import CheckpointError, InputError
+from kerasbert.checksums import changed_files, sha256_all, values_digest
+from kerasbert.errors import InputError
 from kerasbert.files import atomic_directory, describe_os_error, displaced, read_json, write_json
-from kerasbert.keras import numeric_policy
+from kerasbert.keras import numeric_policy, package_versions
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.pretrained import PretrainedEncoder
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import ExtractionModel
+from kerasbert.models.weights import load_weights, weight_tensors
 from kerasbert.schema import Schema
-from kerasbert.tensors import Tensor, TensorFile, held, write_tensors
+from kerasbert.tensors import Tensor, write_tensors
 from kerasbert.text.vocabulary import Vocabulary
 
 FORMAT = 1
 MANIFEST = "bundle.json"
-_PACKAGES = ("kerasbert", "tensorflow", "tf_keras", "tensorflow-text", "tf-models-official")
-
 STAGES: dict[str, type[ExtractionModel]] = {
     "predicate": PredicateClassifier,
     "labeling": SequenceLabeler,
@@ -162,7 +158,7 @@ def write_bundle(
             "versions": package_versions(),
             "sha256": {file.name: digest for file, digest in zip(files, sha256_all(files), strict=True)},
         }
-        write_json(folder / MANIFEST, manifest | {"digest": _digest(manifest)})
+        write_json(folder / MANIFEST, manifest | {"digest": values_digest(manifest)})
 
 
 def read_description(directory: str | Path) -> Description:
@@ -250,7 +246,7 @@ def _manifest(directory: Path) -> dict[str, Any]:
         )
     if "digest" not in manifest:
         raise InputError("holds no digest: it was changed, or written before bundles had one", path=path, hint=_COPY)
-    if manifest["digest"] != _digest({key: value for key, value in manifest.items() if key != "digest"}):
+    if manifest["digest"] != values_digest({key: value for key, value in manifest.items() if key != "digest"}):
         raise InputError("has changed since the bundle was written (its digest differs)", path=path, hint=_COPY)
     digests = manifest.get("sha256")
     if not isinstance(digests, dict) or not all(isinstance(digest, str) for digest in digests.values()):
@@ -277,35 +273,6 @@ def find_bundle(directory: str | Path) -> Path:
     )
 
 
-def weight_tensors(model: ExtractionModel) -> list[Tensor]:
-    """A model's weights by name, in alphabetical order."""
-    return [held(name, weight.numpy()) for name, weight in sorted(model.named_weights().items())]
-
-
-def load_weights(path: Path, model: ExtractionModel) -> None:
-    """Sets every weight of a model from a file of a bundle.
-
-    Raises:
-      InputError: no such file, or one that is damaged.
-      CheckpointError: a weight is missing, unknown or of another shape; nothing is set then.
-    """
-    if not path.is_file():
-        raise InputError("is missing from the bundle", path=path)
-    file = TensorFile(path)
-    weights, found = model.named_weights(), file.tensors
-    problems = [f"missing: {name}" for name in weights if name not in found]
-    problems += [f"unknown: {name}" for name in found if name not in weights]
-    problems += [
-        f"{name}: shape {list(found[name].shape)} in the file, {list(weight.shape)} in the model"
-        for name, weight in weights.items()
-        if name in found and found[name].shape != tuple(weight.shape)
-    ]
-    if problems:
-        raise CheckpointError("does not fit the model: " + "; ".join(problems[:8]), path=path)
-    for name, weight in weights.items():
-        weight.assign(file.read(name))
-
-
 def _require_replaceable(directory: Path) -> None:
     """Checks that nothing but an earlier bundle stands there."""
     try:
@@ -323,21 +290,3 @@ def _require_replaceable(directory: Path) -> None:
             path=directory,
             hint="move them away, or choose another directory",
         )
-
-
-def package_versions() -> dict[str, str | None]:
-    """The versions of what a model is made with."""
-    return {name: _version(name) for name in _PACKAGES}
-
-
-def _version(package: str) -> str | None:
-    """The version of an installed distribution; None where a package has come under another name."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _digest(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of a manifest's values, whatever its layout in the file."""
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()

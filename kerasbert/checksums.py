@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from kerasbert.errors import InputError
 from kerasbert.files import atomic_write, describe_os_error
@@ -24,6 +26,11 @@ def file_digest(path: Path) -> str:
     """
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def values_digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest's values, whatever its layout in the file."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(path: str | Path) -> str:

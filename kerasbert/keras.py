@@ -7,6 +7,7 @@ be set first. Users may have imported tensorflow already: that is fine as long a
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 import threading
 from collections.abc import Iterator
@@ -25,10 +26,20 @@ if os.environ["TF_USE_LEGACY_KERAS"] not in ("1", "true", "True"):
         hint="set TF_USE_LEGACY_KERAS=1, or leave it unset, before Python starts",
     )
 
-__all__ = ["PRECISIONS", "keras", "numeric_policy", "require_keras2", "require_precision", "tf"]
+__all__ = [
+    "PRECISIONS",
+    "keras",
+    "numeric_policy",
+    "package_versions",
+    "require_keras2",
+    "require_precision",
+    "tf",
+]
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 """What products can be computed in; weights are float32 all the same."""
+
+_PACKAGES = ("kerasbert", "tensorflow", "tf_keras", "tensorflow-text", "tf-models-official")
 
 # Keras has one policy for all threads.
 _POLICY = threading.RLock()
@@ -73,3 +84,16 @@ def require_keras2(thing: object, what: str) -> None:
             f"{what} is a Keras 3 object ({module}.{type(thing).__name__}); kerasbert works with Keras 2",
             hint="build it with tf_keras, or take keras from kerasbert.keras",
         )
+
+
+def package_versions() -> dict[str, str | None]:
+    """The versions of what a model is made with."""
+    return {name: _version(name) for name in _PACKAGES}
+
+
+def _version(package: str) -> str | None:
+    """The version of an installed distribution; None where a package has come under another name."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

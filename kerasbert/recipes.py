@@ -8,10 +8,9 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from kerasbert.bundle import MANIFEST, Bundle, read_manifest
-from kerasbert.errors import InputError, KerasbertError, UsageError
+from kerasbert.bundle import Bundle
+from kerasbert.errors import UsageError
 from kerasbert.evaluation.scores import EvaluationReport
 from kerasbert.extraction.assess import evaluate_joint, evaluate_pipeline
 from kerasbert.extraction.joint import JointPipeline
@@ -24,6 +23,7 @@ from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import ExtractionModel
 from kerasbert.progress import progress_bar
+from kerasbert.training.bundling import PIPELINE, earlier_bundle, holds_bundle, whole_bundle
 from kerasbert.training.config import TrainingConfig
 from kerasbert.training.examples import Examples
 from kerasbert.training.loop import Outcome, train_model
@@ -42,8 +42,6 @@ from kerasbert.training.strategy import (
 )
 from kerasbert.training.warm_start import is_bundle, start_from_bundle
 
-PIPELINE = ("predicate", "labeling")
-STAGES = (*PIPELINE, "joint")
 RECIPES: dict[str, tuple[str, ...]] = {
     "joint": ("joint",),
     "predicate": ("predicate",),
@@ -170,7 +168,7 @@ def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Call
     def start(model: ExtractionModel, stage: str) -> None:
         announce(start_model(model, stage, materials, config, initialize))
 
-    earlier = _earlier(recipe, directory, materials, config.runtime.precision)
+    earlier = earlier_bundle(RECIPES[recipe], directory, materials, config.runtime.precision)
     outcomes: dict[str, Outcome] = {}
     for stage in RECIPES[recipe]:
         settings = getattr(config, stage)
@@ -201,10 +199,10 @@ def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Call
             announce(f"{stage}: was trained already, all {outcome.steps} steps")
         elif outcome.resumed_at:
             announce(f"{stage}: went on from step {outcome.resumed_at} of {outcome.steps}")
-    bundle = _bundle(materials, earlier, {stage: outcome.model for stage, outcome in outcomes.items()}, config)
+    bundle = whole_bundle(materials, earlier, {stage: outcome.model for stage, outcome in outcomes.items()}, config)
     dev = _assess(recipe, bundle, materials)
     finished = all(outcome.resumed_at == outcome.steps for outcome in outcomes.values())
-    if chief and not (finished and _holds(directory / "bundle", bundle)):
+    if chief and not (finished and holds_bundle(directory / "bundle", bundle)):
         bundle.save(directory / "bundle")
     return TrainingResult(directory, outcomes, dev)
 
@@ -246,26 +244,6 @@ def start_model(
     return initialize(model, Path(config.model.init))
 
 
-def _earlier(recipe: str, directory: Path, materials: Materials, precision: str) -> Bundle | None:
-    """The bundle of an earlier call here, if it holds models that this recipe leaves alone; without the others."""
-    target = directory / "bundle"
-    others = [stage for stage in STAGES if stage not in RECIPES[recipe]]
-    # A bundle of nothing else is written anew, even where it is damaged.
-    if not (target / MANIFEST).is_file() or not any((directory / stage).is_dir() for stage in others):
-        return None
-    earlier = Bundle.load(target, precision)
-    earlier.models = {stage: model for stage, model in earlier.models.items() if stage not in RECIPES[recipe]}
-    if not earlier.models:
-        return None
-    if earlier.schema != materials.schema or earlier.vocabulary != materials.vocabulary:
-        raise InputError(
-            "holds a model of another schema or vocabulary than the files have now",
-            path=target,
-            hint="restore the files, or give another output directory",
-        )
-    return earlier
-
-
 def _assess(recipe: str, bundle: Bundle, materials: Materials) -> EvaluationReport | None:
     """Chooses what decoding needs and scores the model on the development set; both go into the bundle.
 
@@ -284,37 +262,3 @@ def _assess(recipe: str, bundle: Bundle, materials: Materials) -> EvaluationRepo
         reports = evaluate_pipeline(Pipeline(bundle), list(materials.dev))
         bundle.metrics["dev"] = {name: report.overall.to_dict() for name, report in reports.items()}
     return reports.get("triples")
-
-
-def _holds(target: Path, bundle: Bundle) -> bool:
-    """Whether an undamaged bundle of the same stages stands there."""
-    try:
-        return bool(read_manifest(target)["models"].keys() == bundle.models.keys())
-    except KerasbertError:
-        return False
-
-
-def _bundle(
-    materials: Materials, earlier: Bundle | None, trained: dict[str, ExtractionModel], config: TrainingConfig
-) -> Bundle:
-    """The trained models with those of the earlier bundle that stay, and with what it says about them."""
-    models = trained | (earlier.models if earlier is not None else {})
-    settings: dict[str, Any] = {
-        "threshold": config.predicate.threshold,
-        "max_length": config.data.max_length,
-        "overlap": config.data.overlap,
-    }
-    metrics: dict[str, Any] = {}
-    if earlier is not None:
-        settings |= {key: value for key, value in earlier.settings.items() if key not in settings}
-        metrics = dict(earlier.metrics)
-    return Bundle(
-        schema=materials.schema,
-        vocabulary=materials.vocabulary,
-        lower_case=config.model.lower_case,
-        predicate_ids=materials.predicate_ids,
-        models={stage: models[stage] for stage in STAGES if stage in models},
-        settings=settings,
-        metrics=metrics,
-        training=config.to_dict(),
-    )

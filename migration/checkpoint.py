@@ -11,7 +11,8 @@ import numpy as np
 
 from kerasbert.errors import CheckpointError, UsageError
 from kerasbert.keras import tf
-from kerasbert.models.encoder import EncoderConfig
+from kerasbert.models.encoder import EncoderConfig, weight_shapes
+from kerasbert.models.labels import LEGACY_LABELS
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import ExtractionModel
@@ -126,6 +127,17 @@ def _load(model: ExtractionModel, source: Source, stage: str | None) -> LoadRepo
 def stage_rows(config: EncoderConfig, stage: str | None) -> list[Row]:
     """The rows of an encoder, and of the heads of a stage where one is given."""
     return [*encoder_rows(config.num_layers), *(HEADS[stage] if stage is not None else ())]
+
+
+def model_shapes(encoder: EncoderConfig, stage: str, predicates: int) -> dict[str, tuple[int, ...]]:
+    """The shape of every weight of the original's model by its name here."""
+    shapes = {f"encoder/{name}": shape for name, shape in weight_shapes(encoder).items()}
+    units = {} if stage == "encoder" else {"predicate_head": predicates}
+    if stage == "labeling":
+        units["token_head"] = len(LEGACY_LABELS)
+    for head, count in units.items():
+        shapes |= {f"{head}/kernel": (encoder.hidden_size, count), f"{head}/bias": (count,)}
+    return shapes
 
 
 def trained_stages(source: Source) -> list[str]:

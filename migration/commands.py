@@ -88,7 +88,8 @@ def run_script(name: str, arguments: Sequence[str], write: Write, announce: Anno
     checkout, script = find_script(name)
     stem = PurePath(script).stem
     if PurePath(script).name in STAGES:
-        from migration.flags import help_text, parse
+        from migration.arguments import parse
+        from migration.flags import help_text
 
         if any(word in ("--help", "-help", "-h", "--helpfull") for word in arguments):
             write(help_text(script))

@@ -19,12 +19,11 @@ from kerasbert.bundle import (
     write_bundle,
 )
 from kerasbert.errors import CheckpointError, InputError
-from kerasbert.models.encoder import EncoderConfig, weight_shapes
-from kerasbert.models.labels import LEGACY_LABELS
+from kerasbert.models.encoder import EncoderConfig
 from kerasbert.schema import Schema
 from kerasbert.tensors import Tensor, TensorFile, total_bytes
 from kerasbert.text.vocabulary import Vocabulary
-from migration.checkpoint import read_floats, require_fit, stage_rows, trained_stages
+from migration.checkpoint import model_shapes, read_floats, require_fit, stage_rows, trained_stages
 from migration.companions import beside, require_vocabulary
 from migration.constants import DUIE_SCHEMA, PREDICATE_ID_OFFSET, THRESHOLD
 from migration.names import GLOBAL_STEP, MOMENTS, PRETRAINING_HEADS, STEP, Row
@@ -258,17 +257,6 @@ class _Plan:
             path=self._source.path,
             hint="give the checkpoint as training wrote it, neither quantised nor cut to half precision",
         )
-
-
-def model_shapes(encoder: EncoderConfig, stage: str, predicates: int) -> dict[str, tuple[int, ...]]:
-    """The shape of every weight of the original's model by its name here."""
-    shapes = {f"encoder/{name}": shape for name, shape in weight_shapes(encoder).items()}
-    units = {} if stage == "encoder" else {"predicate_head": predicates}
-    if stage == "labeling":
-        units["token_head"] = len(LEGACY_LABELS)
-    for head, count in units.items():
-        shapes |= {f"{head}/kernel": (encoder.hidden_size, count), f"{head}/bias": (count,)}
-    return shapes
 
 
 def _description(

@@ -35,8 +35,8 @@ from migration.files import (
     LabelPrediction,
     PredicatePrediction,
     StepData,
-    write_lines,
 )
+from migration.lines import write_lines
 
 SUBMISSION = "subject_predicate_object_predict_output.json"
 

@@ -16,7 +16,8 @@ from kerasbert.schema import Schema
 from migration.checkpoint import LoadReport
 from migration.computation import tf1_sigmoid
 from migration.constants import DUIE_SCHEMA, THRESHOLD
-from migration.files import PREDICATES, ClassificationData, write_lines
+from migration.files import PREDICATES, ClassificationData
+from migration.lines import write_lines
 from migration.names import GLOBAL_STEP
 from migration.predict import predicate_logits
 from migration.records import EVALUATION_RECORDS, write_records

@@ -1,8 +1,4 @@
-"""The files that the legacy scripts hand to each other, read and written byte for byte.
-
-UTF-8, one item a line. Python's text mode, which the original uses, also ends a line at a carriage return, so that a
-text with one inside made `text.txt` a line longer than the token files beside it. Here a line ends at "\\n" alone and
-the carriage return stays part of the text.
+"""The folders of files that the legacy scripts hand to each other, read and written column by column.
 
 Columns are kept as the lines of the files: tokens and labels stay joined by single spaces, since an empty text is a
 line that splits into one empty token, and every step of the original splits with `line.split(" ")`.
@@ -10,14 +6,14 @@ line that splits into one empty token, and every step of the original splits wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from kerasbert.corpus.lines import open_bytes
 from kerasbert.errors import InputError
 from kerasbert.files import atomic_write
+from migration.lines import join_predicates, read_lines, split_predicates, write_lines
 
 TEXT = "text.txt"
 TOKENS = "token_in.txt"
@@ -44,7 +40,6 @@ _LABEL_PREDICTION = {
     "probabilities": PREDICATE_PROBABILITIES,
 }
 
-_WINDOWS = 'if the folder was written on Windows, convert its files to "\\n" line ends'
 _TOGETHER = "these files belong together line by line; write all of them again with one run"
 
 
@@ -143,65 +138,6 @@ class LabelPrediction(StepData):
 _Data = ClassificationData | LabellingData | PredicatePrediction | LabelPrediction
 
 
-def read_lines(path: str | Path, what: str, *, carriage_returns: bool = False) -> list[str]:
-    """The lines of a UTF-8 file, without their line ends; only "\\n" ends a line.
-
-    Args:
-      path: the file.
-      what: what is expected there, for the error message.
-      carriage_returns: whether a line may hold one; true of texts, while tokens, labels and predicates never do.
-
-    Raises:
-      InputError: no such file, not UTF-8, or a carriage return where none can be.
-    """
-    with open_bytes(path, what) as handle:
-        data = handle.read()
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(f"not UTF-8; {what} is expected", path=path, line=line, hint="save it as UTF-8") from error
-    lines = text.split("\n")
-    if not lines[-1]:
-        lines.pop()
-    if "\r" in text and not carriage_returns:
-        number = next(i for i, line in enumerate(lines, start=1) if "\r" in line)
-        raise InputError(
-            "the line holds a carriage return, which no token, label or predicate does",
-            path=path,
-            line=number,
-            hint='if the folder was written on Windows, convert its files to "\\n" line ends',
-        )
-    return lines
-
-
-def write_lines(path: str | Path, lines: Iterable[str]) -> None:
-    """Writes one item a line, atomically.
-
-    Raises:
-      InputError: an item holds a line break, or a lone surrogate, so that no line of UTF-8 can hold it.
-    """
-    path = Path(path)
-    with atomic_write(path, "wb") as handle:
-        for number, line in enumerate(lines, start=1):
-            if "\n" in line:
-                raise InputError(
-                    f"the item holds a line break: {_shorten(line)}",
-                    path=path,
-                    line=number,
-                    hint="these files hold one item a line; replace the line break in the input by a space",
-                )
-            try:
-                handle.write(line.encode("utf-8") + b"\n")
-            except UnicodeEncodeError as error:
-                raise InputError(
-                    f"the item holds half a surrogate pair at character {error.start}: {_shorten(line)}",
-                    path=path,
-                    line=number,
-                    hint="remove that character from the input",
-                ) from error
-
-
 def read_classification(directory: str | Path) -> ClassificationData:
     """Reads a folder of `classification_data`; `predicate_out.txt` may be missing, as it is in `test`.
 
@@ -288,7 +224,7 @@ def _read(directory: str | Path, files: dict[str, str], tabbed: tuple[str, ...] 
             problem = f"holds {len(lines)} lines, but {files[first]} beside it holds {len(columns[first])}"
             raise InputError(problem, path=path, hint=_TOGETHER)
         if column in tabbed:
-            lines, predicates = _split_predicates(path, lines)
+            lines, predicates = split_predicates(path, lines)
             others = columns.setdefault("predicates", predicates)
             for line, (other, own) in enumerate(zip(others, predicates, strict=True), start=1):
                 if own != other:
@@ -303,52 +239,6 @@ def _write(directory: str | Path, files: dict[str, str], data: _Data, tabbed: tu
         lines = getattr(data, column)
         path = Path(directory) / name
         if column in tabbed and data.predicates is not None:
-            lines = _join_predicates(path, lines, data.predicates)
+            lines = join_predicates(path, lines, data.predicates)
         if lines is not None:
             write_lines(path, lines)
-
-
-def _split_predicates(path: Path, lines: Sequence[str]) -> tuple[list[str], list[str]]:
-    items, predicates = [], []
-    for number, line in enumerate(lines, start=1):
-        item, tab, predicate = line.rpartition("\t")
-        if not tab:
-            raise InputError(
-                f"no TAB in the line: {_shorten(line)}",
-                path=path,
-                line=number,
-                hint="every line must read ITEM<TAB>PREDICATE; write the folder again from the step before",
-            )
-        if "\t" in item:
-            raise InputError(
-                f"more than one TAB in the line, where the original stops or cuts the item: {_shorten(line)}",
-                path=path,
-                line=number,
-                hint="the TAB separates the predicate; replace those of the text by spaces",
-            )
-        if "\r" in predicate:
-            raise InputError(
-                "the line ends with a carriage return",
-                path=path,
-                line=number,
-                hint=_WINDOWS,
-            )
-        items.append(item)
-        predicates.append(predicate)
-    return items, predicates
-
-
-def _join_predicates(path: Path, items: Sequence[str], predicates: Sequence[str]) -> list[str]:
-    for number, item in enumerate(items, start=1):
-        if "\t" in item:
-            raise InputError(
-                f"the item holds a TAB: {_shorten(item)}",
-                path=path,
-                line=number,
-                hint="in this file a TAB separates the predicate; replace it in the input by a space",
-            )
-    return [f"{item}\t{predicate}" for item, predicate in zip(items, predicates, strict=True)]
-
-
-def _shorten(text: str, limit: int = 60) -> str:
-    return repr(text if len(text) <= limit else text[:limit] + "…")

@@ -10,9 +10,10 @@ from typing import Any
 
 from kerasbert.errors import UsageError
 from kerasbert.training.config import config_from_dict
+from migration.arguments import Values, parse
 from migration.checkout import CLASSIFICATION_DATA, LABELLING_DATA, RAW_DATA
 from migration.commands import find_script
-from migration.flags import FLAGS, STAGES, Values, parse
+from migration.flags import FLAGS, STAGES
 
 _COUNTERPARTS = {
     "predicate_data_manager.py": "not needed: `kerasbert train` reads raw_data/train_data.json itself",

@@ -30,7 +30,7 @@ from migration.constants import DUIE_SCHEMA
 from migration.features import ClassificationFeatures, LabellingFeatures, classification_features, labelling_features
 from migration.files import LABELS, PREDICATES, TOKENS, ClassificationData, LabellingData
 from migration.names import HEADS
-from migration.predict import load_config, require_ids
+from migration.preparation import load_config, require_ids
 from migration.records import TRAINING_RECORDS, write_records
 from migration.sources import open_source
 from migration.training_loop import SEED, train_steps

@@ -8,12 +8,12 @@ from pathlib import Path
 from kerasbert.errors import InputError
 from kerasbert.keras import tf
 from kerasbert.text.vocabulary import Vocabulary
+from migration.arguments import Values, require_runnable
 from migration.checkout import Announce, classification_rows, labelling_rows
 from migration.constants import DUIE_SCHEMA
 from migration.features import classification_features, labelling_features
 from migration.files import LABELS, PREDICATES, TEST_TOKENS, TOKENS, ClassificationData, LabellingData
-from migration.flags import Values, require_runnable
-from migration.predict import load_config
+from migration.preparation import load_config
 
 VOCABULARY = "vocab.txt"
 """Beside a checkpoint, what it was trained with: so the released archives have it, and so training leaves it."""

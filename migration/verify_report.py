@@ -8,7 +8,8 @@ from pathlib import Path
 
 from kerasbert.errors import UsageError
 from kerasbert.files import atomic_write, write_json
-from migration.verify import OutputCheck, TensorCheck, Verification
+from migration.verify import TensorCheck, Verification
+from migration.verify_outputs import OutputCheck
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #cf222e; }

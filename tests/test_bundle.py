@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import kerasbert.bundle
-from kerasbert.bundle import MANIFEST, Bundle, find_bundle, load_weights, read_manifest, weight_tensors
+import kerasbert.keras
+from kerasbert.bundle import MANIFEST, Bundle, find_bundle, read_manifest
 from kerasbert.errors import CheckpointError, InputError
 from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.files import displaced
+from kerasbert.models.weights import load_weights, weight_tensors
 from kerasbert.tensors import write_tensors
 from tests import tiny
 
@@ -229,7 +230,7 @@ def test_an_empty_directory_is_used(saved: tuple[Bundle, Path], tmp_path: Path) 
 def test_a_package_under_another_name(
     saved: tuple[Bundle, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kerasbert.bundle, "_PACKAGES", ("kerasbert", "tensorflow-of-someone-else"))
+    monkeypatch.setattr(kerasbert.keras, "_PACKAGES", ("kerasbert", "tensorflow-of-someone-else"))
     saved[0].save(tmp_path / "b")
     assert read_manifest(tmp_path / "b")["versions"]["tensorflow-of-someone-else"] is None
     Bundle.load(tmp_path / "b")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from kerasbert.annotation.account import Account
 from kerasbert.annotation.units import Range, Unit, differs, fits, locate
 from kerasbert.corpus.lines import unusable
-from kerasbert.corpus.reader import triple_from_item
+from kerasbert.corpus.rows import triple_from_item
 from kerasbert.corpus.schemas import name_problem
 from kerasbert.schema import Sentence, Span, Triple
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from kerasbert.annotation.account import Account
 from kerasbert.corpus.lines import read_text, unusable
 from kerasbert.corpus.locate import occurrences
-from kerasbert.corpus.reader import triple_from_item
+from kerasbert.corpus.rows import triple_from_item
 from kerasbert.errors import InputError
 from kerasbert.schema import Sentence, Triple
 

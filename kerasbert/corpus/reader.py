@@ -8,21 +8,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from kerasbert.corpus.lines import Line, Row, decoded_lines, json_rows, kind, open_bytes, parse_json, parsed, unusable
+from kerasbert.corpus.lines import Line, Row, decoded_lines, json_rows, open_bytes, parse_json, parsed, unusable
 from kerasbert.corpus.rejects import Rejects
-from kerasbert.corpus.schemas import name_problem
+from kerasbert.corpus.rows import Unusable, checked_item, checked_text, checked_triple, text_and_items
 from kerasbert.corpus.slots import flatten_item
 from kerasbert.errors import InputError
 from kerasbert.files import atomic_write, require_file
-from kerasbert.schema import Schema, Sentence, Span, Triple
+from kerasbert.schema import Schema, Sentence, Triple
 
 _WHAT = "a corpus"
 _JSON_NAMES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 _LOG = logging.getLogger(__name__)
-
-
-class _Unusable(Exception):
-    """Why a row or a triple cannot be used."""
 
 
 def read_corpus(path: str | Path, schema: Schema | None = None, rejects: Rejects | None = None) -> Iterator[Sentence]:
@@ -158,18 +154,6 @@ def write_corpus(path: str | Path, sentences: Iterable[Sentence]) -> None:
                 ) from error
 
 
-def triple_from_item(item: Any, text: str) -> Triple:
-    """One item of an ``spo_list`` or ``triple_list``, without slots, as a triple of a text.
-
-    Raises:
-      ValueError: it cannot be used; in words why.
-    """
-    try:
-        return _triple(_item(item), text, None)
-    except _Unusable as error:
-        raise ValueError(str(error)) from error
-
-
 def _account(path: str | Path, rejects: Rejects | None) -> Rejects:
     require_file(path, _WHAT)
     account = rejects if rejects is not None else Rejects(strict=True)
@@ -190,9 +174,9 @@ def _texts(lines: Iterable[Line], rejects: Rejects) -> Iterator[Sentence]:
             continue
         try:
             if line.problem is not None:
-                raise _Unusable(line.problem)
-            sentence = Sentence(_text(_plain_or_json(line.text)), (), line.number)
-        except _Unusable as error:
+                raise Unusable(line.problem)
+            sentence = Sentence(checked_text(_plain_or_json(line.text)), (), line.number)
+        except Unusable as error:
             rejects.add(line.number, str(error), line.text)
             continue
         rejects.used += 1
@@ -219,118 +203,21 @@ def _sentences(
             rejects.blank += 1
             continue
         try:
-            text, items = _row(row, annotated)
-        except _Unusable as error:
+            text, items = text_and_items(row, annotated)
+        except Unusable as error:
             rejects.add(row.line, str(error), row.raw)
             continue
         triples: list[Triple] = []
         for i, item in enumerate(items):
             try:
-                parts = flatten_item(_item(item))
-            except (_Unusable, ValueError) as error:
+                parts = flatten_item(checked_item(item))
+            except (Unusable, ValueError) as error:
                 rejects.add(row.line, str(error), row.raw, i)
                 continue
             for part in parts:
                 try:
-                    triples.append(_triple(part, text, schema))
-                except _Unusable as error:
+                    triples.append(checked_triple(part, text, schema))
+                except Unusable as error:
                     rejects.add(row.line, str(error), row.raw, i)
         rejects.used += 1
         yield Sentence(text, tuple(triples), row.line)
-
-
-def _row(row: Row, annotated: bool) -> tuple[str, list[Any]]:
-    if row.problem is not None:
-        raise _Unusable(row.problem)
-    if not isinstance(row.value, dict):
-        raise _Unusable(f"{kind(row.value)} where an object with a 'text' is expected")
-    if "text" not in row.value:
-        raise _Unusable("no 'text'")
-    text = _text(row.value["text"])
-    keys = [key for key in ("spo_list", "triple_list") if key in row.value] if annotated else []
-    if len(keys) == 2:
-        raise _Unusable("both 'spo_list' and 'triple_list'; one of them is expected")
-    items = row.value[keys[0]] if keys else []
-    if not isinstance(items, list):
-        raise _Unusable(f"{keys[0]!r} is {kind(items)}; a list is expected")
-    return text, items
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _Unusable(f"'text' is {kind(value)}; a string is expected")
-    if not value.strip():
-        raise _Unusable("'text' is empty")
-    if problem := unusable(value):
-        raise _Unusable(f"'text' {problem}")
-    return value
-
-
-def _item(item: Any) -> dict[str, Any]:
-    if isinstance(item, list):
-        if len(item) != 3:
-            raise _Unusable(f"a triple of {len(item)} parts; [subject, predicate, object] is expected")
-        return dict(zip(("subject", "predicate", "object"), item, strict=True))
-    if not isinstance(item, dict):
-        raise _Unusable(f"a triple is {kind(item)}; an object or a list is expected")
-    _string(item, "predicate")
-    return item
-
-
-def _triple(item: dict[str, Any], text: str, schema: Schema | None) -> Triple:
-    subject, predicate, object_ = (_string(item, key) for key in ("subject", "predicate", "object"))
-    if problem := name_problem(predicate):
-        raise _Unusable(f"the predicate {problem}")
-    if schema is not None and predicate not in schema:
-        raise _Unusable(f"the predicate {_clip(predicate)} is not in the schema")
-    return Triple(
-        subject,
-        predicate,
-        object_,
-        _string(item, "subject_type", ""),
-        _string(item, "object_type", ""),
-        _span(item, "subject", text),
-        _span(item, "object", text),
-        _confidence(item.get("confidence")),
-    )
-
-
-def _string(item: dict[str, Any], key: str, default: str | None = None) -> str:
-    value = item.get(key, default)
-    if key not in item and default is None:
-        raise _Unusable(f"a triple has no {key!r}")
-    if not isinstance(value, str):
-        raise _Unusable(f"a triple's {key!r} is {kind(value)}; a string is expected")
-    if default is None and not value.strip():
-        raise _Unusable(f"a triple's {key!r} is empty")
-    if problem := unusable(value):
-        raise _Unusable(f"a triple's {key!r} {problem}")
-    return value
-
-
-def _span(item: dict[str, Any], role: str, text: str) -> Span | None:
-    value = item.get(f"{role}_span")
-    if value is None:
-        return None
-    if not isinstance(value, list) or len(value) != 2 or not all(type(offset) is int for offset in value):
-        raise _Unusable(f"a triple's '{role}_span' is not [start, end] in characters")
-    start, end = value
-    if not 0 <= start < end <= len(text):
-        raise _Unusable(f"a triple's '{role}_span' lies outside the text")
-    if text[start:end] != item[role]:
-        raise _Unusable(f"a triple's '{role}_span' covers another string than its {role}")
-    return Span(start, end)
-
-
-def _confidence(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Unusable(f"a triple's 'confidence' is {kind(value)}; a number is expected")
-    if not 0 <= value <= 1:
-        raise _Unusable("a triple's 'confidence' is not between 0 and 1")
-    return float(value)
-
-
-def _clip(text: str, width: int = 40) -> str:
-    return repr(text if len(text) <= width else text[:width] + "...")

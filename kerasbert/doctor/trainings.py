@@ -16,8 +16,8 @@ from kerasbert.doctor.finding import Finding, command
 from kerasbert.errors import KerasbertError
 from kerasbert.files import read_json
 from kerasbert.keras import tf
-from kerasbert.recipes import PIPELINE, STAGES
 from kerasbert.tensors import first_line
+from kerasbert.training.bundling import PIPELINE, STAGES
 from kerasbert.training.checkpoints import stem
 from kerasbert.training.config import TrainingConfig, config_from_dict
 from kerasbert.training.input import steps_per_epoch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,18 +12,15 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasbert.corpus.check import check_corpus
-from kerasbert.corpus.locate import places, span_pairs
 from kerasbert.corpus.report import CorpusReport
 from kerasbert.corpus.schemas import schema_from_sentences
 from kerasbert.errors import InputError
 from kerasbert.evaluation.strict import score_strict
 from kerasbert.extraction.calibration import calibration_error
+from kerasbert.reporting.examples import EXAMPLES, Example, example_of, spread
 from kerasbert.reporting.mistakes import KINDS, NOTHING, Mistake, confusion, find_mistakes
 from kerasbert.reporting.resampling import Difference, Interval, bootstrap, compare, counts, scores
-from kerasbert.schema import Sentence, Span, Triple
-
-EXAMPLES = 12
-"""Mistakes of each kind that are shown."""
+from kerasbert.schema import Sentence
 
 _CONFUSED = 12
 _BINS = 10
@@ -45,22 +41,6 @@ class System:
     name: str
     sentences: Sequence[Sentence]
     histories: Mapping[str, Curves] = field(default_factory=dict)
-
-
-class Piece(NamedTuple):
-    """A piece of a text with the names of the marks on it."""
-
-    text: str
-    marks: tuple[str, ...]
-
-
-class Example(NamedTuple):
-    """A sentence to look at, with the triples that are compared in it; `line` is that of the annotated file."""
-
-    line: int
-    pieces: list[Piece]
-    gold: Triple | None
-    predicted: Triple | None
 
 
 class PredicateRow(NamedTuple):
@@ -163,7 +143,7 @@ def gather(title: str, gold: Sequence[Sentence], system: System, other: System |
     shown: dict[str, tuple[int, list[Example]]] = {}
     for kind in KINDS:
         own = [mistake for mistake in mistakes if mistake.kind == kind]
-        shown[kind] = (len(own), [_example(gold[m.sentence], m) for m in _spread(own)])
+        shown[kind] = (len(own), [example_of(gold[m.sentence], m) for m in spread(own)])
     comparison = None
     if other is not None and second is not None:
         comparison = _compare(gold, (system, other), (mistakes, find_mistakes(gold, other.sentences)), (table, second))
@@ -205,34 +185,6 @@ def read_histories(directory: Path) -> dict[str, Curves]:
         if columns:
             found[path.parent.name] = columns
     return found
-
-
-def marked(text: str, marks: Sequence[tuple[Span | None, str]]) -> list[Piece]:
-    """A text cut wherever a mark begins or ends; marks may overlap."""
-    known = [(span, name) for span, name in marks if span is not None]
-    cuts = sorted({0, len(text), *(edge for span, _ in known for edge in span)})
-    return [
-        Piece(text[a:b], tuple(name for span, name in known if span.start <= a and b <= span.end))
-        for a, b in itertools.pairwise(cuts)
-    ]
-
-
-def _example(sentence: Sentence, mistake: Mistake) -> Example:
-    marks: list[tuple[Span | None, str]] = []
-    for name, triple in (("gold", mistake.gold), ("predicted", mistake.predicted)):
-        if triple is not None:
-            pair = next(span_pairs(*places(sentence.text, triple)), (None, None))
-            marks += [(pair[0], f"{name}-subject"), (pair[1], f"{name}-object")]
-    return Example(sentence.line, marked(sentence.text, marks), mistake.gold, mistake.predicted)
-
-
-def _spread(mistakes: Sequence[Mistake]) -> list[Mistake]:
-    """As many as are shown, from all over the file; of what is not annotated, the surest."""
-    if mistakes and mistakes[0].gold is None:
-        sure = sorted(mistakes, key=lambda m: -((m.predicted.confidence if m.predicted else None) or 0.0))
-        return sure[:EXAMPLES]
-    step = max(len(mistakes) / EXAMPLES, 1.0)
-    return [mistakes[int(n * step)] for n in range(min(EXAMPLES, len(mistakes)))]
 
 
 def _matrix(table: Counter[tuple[str, str]]) -> tuple[list[str], list[list[int]]]:
@@ -297,7 +249,7 @@ def _compare(
         first_of = {m.sentence: m for m in reversed(mistakes[1 - side])}
         only = [n for n in range(len(gold)) if right[side][n] and not right[1 - side][n]]
         number[side] = len(only)
-        examples[side] = [_example(gold[n], first_of[n]) for n in only[:EXAMPLES]]
+        examples[side] = [example_of(gold[n], first_of[n]) for n in only[:EXAMPLES]]
     overall, _ = bootstrap(tables[1].sum(axis=1, keepdims=True))
     difference = compare(*tables)
     return Comparison(systems[1].name, overall, difference, examples[0], examples[1], number[0], number[1])

@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from kerasbert.files import atomic_write
 from kerasbert.reporting import charts
-from kerasbert.reporting.gather import EXAMPLES, Curves, Report
+from kerasbert.reporting.examples import EXAMPLES
+from kerasbert.reporting.gather import Curves, Report
 from kerasbert.reporting.mistakes import KINDS, NOTHING, SURE
 from kerasbert.reporting.resampling import REPLICATES, ROUNDS
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasbert.bundle import package_versions
 from kerasbert.errors import UsageError
 from kerasbert.extraction.joint import JointPipeline
 from kerasbert.extraction.pipeline import Pipeline
-from kerasbert.keras import tf
+from kerasbert.keras import package_versions, tf
 from kerasbert.serving.module import IDS_SIGNATURE, TEXT_SIGNATURE, stages
 from kerasbert.serving.proof import Proof
 

@@ -230,17 +230,6 @@ def config_from_dict(values: dict[str, Any], path: str | Path | None = None) -> 
     return config
 
 
-def describe_changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """`section.key: old -> new` for every value that differs."""
-    changes = []
-    for section in sorted({*old, *new}):
-        before, after = old.get(section, {}), new.get(section, {})
-        for key in sorted({*before, *after}):
-            if before.get(key) != after.get(key):
-                changes.append(f"{section}.{key}: {before.get(key)!r} -> {after.get(key)!r}")
-    return changes
-
-
 def _find_beside(values: dict[str, dict[str, Any]], folder: Path) -> None:
     """Completes paths that lead somewhere from the folder of the configuration alone."""
     for section, key in _PATHS:

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from kerasbert.errors import InputError, UsageError
 from kerasbert.files import atomic_write, describe_os_error
-from kerasbert.training.config import TrainingConfig, describe_changes
+from kerasbert.training.config import TrainingConfig
 
 # How often the state is saved changes nothing of what is computed.
 _FREE = {"runtime": ("checkpoint_steps", "checkpoint_minutes")}
@@ -82,6 +82,17 @@ def recorded(directory: Path) -> dict[str, Any] | None:
 def holds_training(directory: Path) -> bool:
     """Whether something was trained there already."""
     return any(directory.glob("*/checkpoints/checkpoint")) or (directory / "bundle").exists()
+
+
+def describe_changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """`section.key: old -> new` for every value that differs."""
+    changes = []
+    for section in sorted({*old, *new}):
+        before, after = old.get(section, {}), new.get(section, {})
+        for key in sorted({*before, *after}):
+            if before.get(key) != after.get(key):
+                changes.append(f"{section}.{key}: {before.get(key)!r} -> {after.get(key)!r}")
+    return changes
 
 
 def setting_changes(earlier: dict[str, Any], config: TrainingConfig) -> list[str]:

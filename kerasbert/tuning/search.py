@@ -15,8 +15,8 @@ from kerasbert.bundle import read_manifest
 from kerasbert.errors import InputError, KerasbertError, UsageError
 from kerasbert.files import atomic_directory, atomic_write, describe_os_error, read_json
 from kerasbert.recipes import Initializer
-from kerasbert.training.config import TrainingConfig, describe_changes
-from kerasbert.training.output import locked
+from kerasbert.training.config import TrainingConfig
+from kerasbert.training.output import describe_changes, locked
 from kerasbert.tuning.hypermodels import HYPERMODELS, ExtractionHyperModel
 from kerasbert.tuning.plan import Search, check_plan, process_role, space_of
 from kerasbert.tuning.report import TABLE, write_report

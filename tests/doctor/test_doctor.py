@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kerasbert.bundle import Bundle
+from kerasbert.checksums import values_digest
 from kerasbert.doctor.diagnose import diagnose
 from kerasbert.doctor.finding import Finding
 from kerasbert.files import displaced, write_json
@@ -91,9 +92,7 @@ def test_weights_that_do_not_fit_are_seen_behind_right_digests(bundle: Path) -> 
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest["models"]["predicate"]["encoder"]["hidden_size"] = 16
     del manifest["digest"]
-    from kerasbert.bundle import _digest
-
-    write_json(path, manifest | {"digest": _digest(manifest)})
+    write_json(path, manifest | {"digest": values_digest(manifest)})
     assert "does not fit the model" in one(bundle, "bundle").problems[0]
 
 

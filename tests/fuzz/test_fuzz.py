@@ -16,8 +16,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasbert.bundle import MANIFEST, Bundle, _digest, read_description, read_manifest
-from kerasbert.checksums import sha256
+from kerasbert.bundle import MANIFEST, Bundle, read_description, read_manifest
+from kerasbert.checksums import sha256, values_digest
 from kerasbert.corpus.reader import read_corpus, read_texts
 from kerasbert.corpus.rejects import Rejects
 from kerasbert.corpus.schemas import read_schema
@@ -170,7 +170,7 @@ def fuzz_bundles(folder: Path, examples: int) -> Callable[[], None]:
                     changed = {**manifest, "sha256": manifest["sha256"] | {name: sha256(target / name)}}
                     del changed["digest"]
                 try:
-                    signed = json.dumps(changed | {"digest": _digest(changed)}).encode("utf-8", "surrogatepass")
+                    signed = json.dumps(changed | {"digest": values_digest(changed)}).encode("utf-8", "surrogatepass")
                 except ValueError:
                     return
                 (target / MANIFEST).write_bytes(signed)

@@ -33,6 +33,7 @@ from migration.decode import (
 from migration.features import labelling_features
 from migration.files import ClassificationData, LabellingData, LabelPrediction, PredicatePrediction
 from migration.labelling import labelling_data
+from migration.lines import write_lines
 
 
 def rows(*items: tuple[str, str, str, str]) -> tuple[LabellingData, list[str]]:
@@ -253,7 +254,7 @@ def test_bad_input_of_the_original_is_an_error_here(goldens: Path, tmp_path: Pat
     for name, text, predicate in (("tab", "甲\t乙", "作者"), ("schema", "甲乙", "新关系")):
         for file in (files.TEST_TEXT, files.TEST_TOKENS, files.TEST_TOKENS_NOT_UNKNOWN):
             content = f"{text if file == files.TEST_TEXT else '甲 乙'}\t{predicate}\n"
-            files.write_lines(tmp_path / name / file, [content.removesuffix("\n")])
+            write_lines(tmp_path / name / file, [content.removesuffix("\n")])
     with pytest.raises(InputError, match=r"text_and_one_predicate\.txt:1: more than one TAB"):
         files.read_labelling_input(tmp_path / "tab")
     with pytest.raises(InputError, match=r"text_and_one_predicate\.txt:1: the predicate '新关系'"):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kerasbert.errors import InputError
 from migration import files
 from migration.files import ClassificationData, LabellingData, LabelPrediction, PredicatePrediction
+from migration.lines import read_lines, write_lines
 
 SENTENCE = {"texts": ["《归途》"], "tokens": ["《 归 途 》"], "tokens_not_unknown": ["《 归 途 》"]}
 ROW = {**SENTENCE, "predicates": ["导演"]}
@@ -44,9 +45,9 @@ def test_a_line_ends_at_the_line_feed_alone(tmp_path: Path) -> None:
 
 def test_a_missing_last_line_feed_loses_nothing(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_bytes(b"a\n\nb")
-    assert files.read_lines(tmp_path / "x.txt", "x") == ["a", "", "b"]
+    assert read_lines(tmp_path / "x.txt", "x") == ["a", "", "b"]
     (tmp_path / "x.txt").write_bytes(b"")
-    assert files.read_lines(tmp_path / "x.txt", "x") == []
+    assert read_lines(tmp_path / "x.txt", "x") == []
 
 
 def test_predicates_are_optional_in_classification_data(tmp_path: Path) -> None:
@@ -100,9 +101,9 @@ def test_labelling_input_round_trip(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", ["甲\n乙", "甲\ud800乙"])
 def test_writing_what_no_line_can_hold_keeps_the_old_file(tmp_path: Path, bad: str) -> None:
     path = tmp_path / "text.txt"
-    files.write_lines(path, ["old"])
+    write_lines(path, ["old"])
     with pytest.raises(InputError) as caught:
-        files.write_lines(path, ["good", bad])
+        write_lines(path, ["good", bad])
     assert (caught.value.path, caught.value.line) == (path, 2)
     assert [item.name for item in tmp_path.iterdir()] == ["text.txt"]
     assert path.read_bytes() == b"old\n"

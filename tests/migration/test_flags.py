@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kerasbert.errors import UsageError
-from migration.flags import BY_NAME, FLAGS, REQUIRED, STAGES, Values, help_text, parse, require_runnable
+from migration.arguments import Values, parse, require_runnable
+from migration.flags import BY_NAME, FLAGS, REQUIRED, STAGES, help_text
 
 FIRST, SECOND = STAGES
 PATHS = [f"--{name}={'SKE_2019' if name == 'task_name' else name}" for name in REQUIRED]
@@ -156,6 +157,6 @@ def test_flags_without_effect_are_accepted_and_said_to_be() -> None:
 
 
 def test_flags_are_read_without_tensorflow() -> None:
-    code = "import sys; from migration.flags import parse; print('tensorflow' in sys.modules)"
+    code = "import sys; from migration.arguments import parse; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

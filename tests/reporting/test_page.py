@@ -12,7 +12,8 @@ import pytest
 
 from kerasbert.corpus.reader import write_corpus
 from kerasbert.errors import InputError
-from kerasbert.reporting.gather import System, gather, marked, read_histories
+from kerasbert.reporting.examples import marked
+from kerasbert.reporting.gather import System, gather, read_histories
 from kerasbert.reporting.page import render_page
 from kerasbert.schema import Sentence, Span, Triple
 from tests import tiny

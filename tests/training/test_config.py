@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kerasbert.errors import InputError, UsageError
-from kerasbert.training.config import TrainingConfig, config_from_dict, describe_changes, load_config
+from kerasbert.training.config import TrainingConfig, config_from_dict, load_config
+from kerasbert.training.output import describe_changes
 
 
 def test_defaults_without_file_or_override() -> None:
