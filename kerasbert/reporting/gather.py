@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ import numpy as np
 from kerasbert.corpus.check import check_corpus
 from kerasbert.corpus.report import CorpusReport
 from kerasbert.corpus.schemas import schema_from_sentences
-from kerasbert.errors import InputError
 from kerasbert.evaluation.strict import score_strict
 from kerasbert.extraction.calibration import calibration_error
 from kerasbert.reporting.examples import EXAMPLES, Example, example_of, spread
@@ -169,19 +167,17 @@ def read_histories(directory: Path) -> dict[str, Curves]:
     """The learning curves in the output directory of a training, by stage; none for a bare bundle.
 
     Raises:
-      InputError: a history that is no table of numbers.
+      InputError: a file that is no history, or cannot be read.
     """
+    from kerasbert.training.history import read_history  # it needs TensorFlow, which a report of two files does without
+
     found: dict[str, Curves] = {}
     for path in sorted(directory.glob("*/history.csv")):
         columns: dict[str, list[tuple[float, float]]] = {}
-        try:
-            with path.open(encoding="utf-8", newline="") as handle:
-                for row in csv.DictReader(handle):
-                    for name, value in row.items():
-                        if name not in ("epoch", "step") and value:
-                            columns.setdefault(name, []).append((float(row["epoch"]), float(value)))
-        except (ValueError, KeyError, TypeError, csv.Error) as error:
-            raise InputError(f"is no table of numbers by epoch: {error}", path=path) from error
+        for row in read_history(path):
+            for name, value in row.items():
+                if name not in ("epoch", "step"):
+                    columns.setdefault(name, []).append((row["epoch"], value))
         if columns:
             found[path.parent.name] = columns
     return found

@@ -20,7 +20,7 @@ def read_history(path: Path) -> list[Row]:
     """The rows of `history.csv`; none where there is no file.
 
     Raises:
-      InputError: the file holds something else.
+      InputError: the file holds something else, or cannot be read.
     """
     if not path.is_file():
         return []
@@ -28,7 +28,9 @@ def read_history(path: Path) -> list[Row]:
         with path.open(encoding="utf-8", newline="") as handle:
             rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(handle)]
         return [row | {"epoch": int(row["epoch"]), "step": int(row["step"])} for row in rows]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except OSError as error:
+        raise InputError(describe_os_error(error), path=path) from error
+    except (ValueError, TypeError, KeyError, AttributeError, csv.Error) as error:
         raise InputError(
             f"is no history of a training ({error!r})", path=path, hint="restore the file, or remove it"
         ) from error

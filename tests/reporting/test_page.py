@@ -169,7 +169,7 @@ def test_histories(tmp_path: Path) -> None:
     write(tmp_path / "other/history.csv", b"epoch,step\n1,5\n")
     assert read_histories(tmp_path) == {"joint": {"loss": [(1.0, 2.5), (2.0, 1.5)], "val_loss": [(2.0, 3.0)]}}
     write(tmp_path / "joint/history.csv", b"epoch,loss\n1,x\n")
-    with pytest.raises(InputError, match="no table of numbers"):
+    with pytest.raises(InputError, match="no history of a training"):
         read_histories(tmp_path)
 
 
