@@ -19,6 +19,7 @@ from kerasbert.keras import tf
 from kerasbert.models.inputs import classification_row, pad, text_capacity
 from kerasbert.models.joint_decode import PARTS, Candidates, candidates
 from kerasbert.models.joint_extractor import JointExtractor
+from kerasbert.models.rivals import unrivalled
 from kerasbert.models.task import INPUT_NAMES
 from kerasbert.schema import Span, Triple
 from kerasbert.text.tokenizer import shared_tokenizer
@@ -27,6 +28,14 @@ DEFAULT_THRESHOLD = 0.5
 
 GATE_FLOOR, SPAN_FLOOR, LINK_FLOOR = -4.0, -3.0, -3.0
 """Logits below which a part rules its triple out; about the others, all parts together decide."""
+
+
+_NUMBERS, _SPANS = tf.TensorSpec([None], tf.int64), tf.TensorSpec([None, 2], tf.int64)
+_UNRIVALLED = tf.function(
+    unrivalled,
+    input_signature=[_NUMBERS, _NUMBERS, _SPANS, _SPANS, tf.TensorSpec([None, len(PARTS)], tf.float32)],
+    autograph=False,
+)
 
 
 class Proposals(NamedTuple):
@@ -53,6 +62,9 @@ class JointPipeline:
       bundle: with the model "joint".
       threshold: confidence from which a triple counts; by default the one chosen in training.
 
+    Attributes:
+      exclusive: whether of rivals (`kerasbert.models.rivals`) the strongest alone is proposed, as chosen in training.
+
     Raises:
       InputError: the bundle holds no such model.
     """
@@ -65,6 +77,7 @@ class JointPipeline:
         self.bundle = bundle
         self.threshold = settings.get("threshold", DEFAULT_THRESHOLD) if threshold is None else threshold
         self.calibration = Calibration.from_dict(settings.get("calibration", UNCALIBRATED.to_dict()))
+        self.exclusive = bool(settings.get("exclusive", False))
         self.tokenizer = shared_tokenizer(bundle.vocabulary, bundle.lower_case)
         self._predicates = {predicate.name: predicate for predicate in bundle.schema}
         self._max_length = int(bundle.settings["max_length"])
@@ -103,8 +116,12 @@ class JointPipeline:
             found[proposals.text[n]].append(statement)
         return [triples(text, items, self._predicates) for text, items in zip(texts, found, strict=True)]
 
-    def proposals(self, texts: Sequence[str]) -> tuple[Proposals, np.ndarray]:
+    def proposals(self, texts: Sequence[str], exclusive: bool | None = None) -> tuple[Proposals, np.ndarray]:
         """What the model considers, and the probability that each text states each predicate.
+
+        Args:
+          texts: any number.
+          exclusive: whether to leave weaker rivals out; by default as the attribute says.
 
         Returns:
           The proposals, of a mention that a window cuts none; and float32 [texts, predicates], the best window counts.
@@ -121,7 +138,16 @@ class JointPipeline:
             np.maximum.at(gate, of_text[batch], stated.numpy())
             numbers = Candidates(*(tensor.numpy() for tensor in proposed))
             found.append(numbers._replace(row=batch[numbers.row]))
-        return _by_text(parts, of_text, found), gate
+        proposed = _by_text(parts, of_text, found)
+        if self.exclusive if exclusive is None else exclusive:
+            proposed = without_rivals(proposed)
+        return proposed, gate
+
+
+def without_rivals(proposals: Proposals) -> Proposals:
+    """The proposals that no rival outdoes, see `kerasbert.models.rivals.unrivalled`."""
+    kept = _UNRIVALLED(*proposals).numpy()
+    return Proposals(*(column[kept] for column in proposals))
 
 
 def _by_text(parts: Sequence[Window], of_text: np.ndarray, found: Sequence[Candidates]) -> Proposals:

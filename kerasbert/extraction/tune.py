@@ -1,4 +1,4 @@
-"""Calibration and threshold of a joint extractor, chosen on sentences that it was not trained on."""
+"""What a joint extractor decodes with, chosen on sentences that it was not trained on."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from kerasbert.extraction.calibration import (
     calibration_error,
     fit_calibration,
 )
-from kerasbert.extraction.joint import DEFAULT_THRESHOLD, JointPipeline
-from kerasbert.schema import Sentence
+from kerasbert.extraction.joint import DEFAULT_THRESHOLD, JointPipeline, Proposals, without_rivals
+from kerasbert.schema import Schema, Sentence
 
 _Key = tuple[int, int, str, str]
 _METHOD = "Platt scaling (logistic regression) over the scores of gate, spans, links and the weakest of them"
@@ -36,18 +36,31 @@ class _Judged(NamedTuple):
 
 
 def tune(pipeline: JointPipeline, sentences: Sequence[Sentence]) -> Tuning:
-    """Fits the calibration of confidences and, with it, the threshold with the best strict F1.
+    """Fits the calibration of confidences, chooses the threshold, and whether rivals exclude each other, for strict F1.
 
     The calibration errors are of triples that would be extracted, each judged by a calibration fitted on the other half
     of the sentences; what goes into the settings is fitted on all of them.
 
     Args:
-      pipeline: with the trained model; its own threshold and calibration do not matter.
+      pipeline: with the trained model; its own settings do not matter.
       sentences: annotated, not seen in training. Without any, what is set are the defaults.
     """
-    judged, gold = _judge(pipeline, sentences)
+    proposals, _ = pipeline.proposals([sentence.text for sentence in sentences], exclusive=False)
+    tunings = [
+        _tuned(pipeline.bundle.schema, chosen, sentences, exclusive)
+        for exclusive, chosen in ((False, proposals), (True, without_rivals(proposals)))
+    ]
+    # The threshold is half the best F1. Where they do not differ, nothing is excluded.
+    return max(tunings, key=lambda tuning: tuning.settings["threshold"] if tuning.metrics else 0.0)
+
+
+def _tuned(schema: Schema, proposals: Proposals, sentences: Sequence[Sentence], exclusive: bool) -> Tuning:
+    """Calibration and threshold for some proposals."""
+    judged, gold = _judge(schema, proposals, sentences)
     if not judged.right.any():
-        return Tuning({"threshold": DEFAULT_THRESHOLD, "calibration": UNCALIBRATED.to_dict()}, {})
+        return Tuning(
+            {"threshold": DEFAULT_THRESHOLD, "calibration": UNCALIBRATED.to_dict(), "exclusive": exclusive}, {}
+        )
     calibration = fit_calibration(judged.parts, judged.right)
     right = judged.right
     # More digits would say nothing, and people read this one.
@@ -58,7 +71,7 @@ def tune(pipeline: JointPipeline, sentences: Sequence[Sentence]) -> Tuning:
         after[own] = fit_calibration(judged.parts[~own], right[~own]).confidence(judged.parts[own])
     shown = after >= threshold
     return Tuning(
-        {"threshold": threshold, "calibration": calibration.to_dict()},
+        {"threshold": threshold, "calibration": calibration.to_dict(), "exclusive": exclusive},
         {
             "method": _METHOD,
             "sentences": len(sentences),
@@ -70,11 +83,9 @@ def tune(pipeline: JointPipeline, sentences: Sequence[Sentence]) -> Tuning:
     )
 
 
-def _judge(pipeline: JointPipeline, sentences: Sequence[Sentence]) -> tuple[_Judged, int]:
+def _judge(schema: Schema, proposals: Proposals, sentences: Sequence[Sentence]) -> tuple[_Judged, int]:
     """The proposals of all sentences, judged by exact strings, and the number of annotated statements."""
     texts = [sentence.text for sentence in sentences]
-    proposals, _ = pipeline.proposals(texts)
-    schema = pipeline.bundle.schema
     gold = {
         (n, schema.index(t.predicate), t.subject, t.object)
         for n, sentence in enumerate(sentences)

@@ -11,6 +11,7 @@ from kerasbert.extraction.viterbi import best_path
 from kerasbert.keras import tf
 from kerasbert.models.inputs import text_capacity
 from kerasbert.models.joint_decode import PARTS, candidates
+from kerasbert.models.rivals import unrivalled
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.serving.mentions import pairs, read_mentions
 from kerasbert.serving.windows import (
@@ -53,12 +54,12 @@ def joint_statements(pipeline: JointPipeline, tokens: Tokens) -> Statements:
         found = candidates(model(inputs, training=False), GATE_FLOOR, SPAN_FLOOR, LINK_FLOOR)
         return tf.gather(batch, found.row), found.predicate, found.subject, found.object, found.parts
 
-    none, places = tf.zeros([0], tf.int64), tf.zeros([0, 2], tf.int64)
+    none, nowhere = tf.zeros([0], tf.int64), tf.zeros([0, 2], tf.int64)
     row, predicate, subject, object_, parts = by_length(
         input_lengths(windows.length, "classification", max_length),
         BUDGET,
         run,
-        (tf.zeros([0], tf.int32), none, places, places, tf.zeros([0, len(PARTS)])),
+        (tf.zeros([0], tf.int32), none, nowhere, nowhere, tf.zeros([0, len(PARTS)])),
     )
     window = windows.at(row)
     # The first token of a window's text stands behind [CLS].
@@ -70,10 +71,14 @@ def joint_statements(pipeline: JointPipeline, tokens: Tokens) -> Statements:
     # A triple is cut where either mention is, unless the window that sees more of it does not see the other.
     both = tf.stack([subject, object_])
     whole = ~window.cut(tf.reduce_min(both[..., 0], axis=0), tf.reduce_max(both[..., 1], axis=0))
-    confidence = _confidence(pipeline.calibration, parts)
-    kept = tf.where(whole & (confidence >= pipeline.threshold))[:, 0]
-    found = Statements(window.text, predicate, subject, object_, confidence)
-    return Statements(*(tf.gather(column, kept) for column in found))
+    proposed = [tf.boolean_mask(column, whole) for column in (window.text, predicate, subject, object_, parts)]
+    if pipeline.exclusive:
+        kept = unrivalled(*proposed)
+        proposed = [tf.gather(column, kept) for column in proposed]
+    *places, parts = proposed
+    found = Statements(*places, _confidence(pipeline.calibration, parts))
+    sure = tf.where(found.score >= pipeline.threshold)[:, 0]
+    return Statements(*(tf.gather(column, sure) for column in found))
 
 
 def pipeline_statements(pipeline: Pipeline, tokens: Tokens) -> Statements:

@@ -40,8 +40,9 @@ PART = 8192
 _STATE, _RECORDS, _OFFSETS, _LENGTHS = "store.json", "records.bin", "offsets.bin", "lengths.bin"
 _HEADER = 3
 
-# A read maps up to 64 KB around it, which count as resident until they are given back.
-_READS_TO_RELEASE = 1024
+# A read maps what is around it, 64 KB or where the system caches files in large folios up to 2 MB, which count as
+# resident until they are given back.
+_READS_TO_RELEASE = 64
 
 
 class Record(NamedTuple):

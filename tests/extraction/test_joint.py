@@ -184,6 +184,26 @@ def test_the_threshold_is_of_the_confidence() -> None:
     assert found and [t.confidence for t in found] == pytest.approx([1 / (1 + np.exp(-2.0))] * len(found))
 
 
+def test_rivals_exclude_each_other_where_the_bundle_says_so() -> None:
+    bundle = tiny.joint_bundle()
+    texts = [sentence.text for sentence in tiny.sentences(12)]
+    everything = JointPipeline(bundle, threshold=0.0).extract(texts)
+    bundle.settings["joint"] = {"exclusive": True}
+    chosen = JointPipeline(bundle, threshold=0.0).extract(texts)
+    assert 0 < sum(map(len, chosen)) < sum(map(len, everything))
+    for some, all_ in zip(chosen, everything, strict=True):
+        assert set(places(some)) <= set(places(all_))
+        spans = [(p, s, o) for p, s, o in places(some) if s is not None and o is not None]
+        for predicate, subject, object_ in spans:
+            rivals = [
+                (s, o)
+                for p, s, o in spans
+                if p == predicate and s.start < subject.end and subject.start < s.end
+                if o.start < object_.end and object_.start < o.end
+            ]
+            assert rivals == [(subject, object_)]
+
+
 @pytest.mark.parametrize("count", [1, 500])
 def test_schemas_of_any_size(count: int) -> None:
     schema = Schema.from_signatures([(f"r{k:03d}", "甲", "乙") for k in range(count)])

@@ -39,7 +39,7 @@ class Scripted(JointPipeline):
             np.asarray(parts, np.float32).reshape(-1, 5),
         )
 
-    def proposals(self, texts: object) -> tuple[Proposals, np.ndarray]:
+    def proposals(self, texts: object, exclusive: bool | None = None) -> tuple[Proposals, np.ndarray]:
         return self.made, np.zeros((len(self.sentences), 3), np.float32)
 
 
@@ -67,7 +67,7 @@ def test_few_or_no_sentences(count: int) -> None:
     pipeline = Scripted(count)
     wrong = [Sentence(s.text, (Triple("海", "出生地", "岚"),)) for s in pipeline.sentences]
     settings, metrics = tune(pipeline, wrong)
-    assert settings == {"threshold": 0.5, "calibration": UNCALIBRATED.to_dict()} and metrics == {}
+    assert settings == {"threshold": 0.5, "calibration": UNCALIBRATED.to_dict(), "exclusive": False} and metrics == {}
 
 
 def test_predicates_of_another_schema_are_not_counted() -> None:
@@ -75,3 +75,30 @@ def test_predicates_of_another_schema_are_not_counted() -> None:
     extra = (Triple("海国", "邻国", "青岚"),)
     sentences = [Sentence(s.text, s.triples + extra) for s in pipeline.sentences]
     assert tune(pipeline, sentences).metrics["triples"] == 50
+
+
+class Nested(Scripted):
+    """A pipeline that proposes every object twice, the second time, and a little weaker, with a character more."""
+
+    def __init__(self, count: int, both_right: bool) -> None:
+        super().__init__(0)
+        longer = (Triple("海国", "首都", "青岚的"),) if both_right else ()
+        self.sentences = [Sentence("海国首都青岚的", (Triple("海国", "首都", "青岚"), *longer))] * count
+        self.made = Proposals(
+            np.repeat(np.arange(count), 2),
+            np.full(2 * count, tiny.SCHEMA.index("首都")),
+            np.tile([0, 2], (2 * count, 1)),
+            np.tile([[4, 6], [4, 7]], (count, 1)),
+            # Of no use without the other one: strong pairs and weak ones are right as often.
+            np.tile(np.repeat(np.linspace(1.0, 5.0, count), 2) - np.tile([0.0, 0.1], count), (5, 1)).T.astype(
+                np.float32
+            ),
+        )
+
+
+@pytest.mark.parametrize("both_right", [False, True])
+def test_rivals_exclude_each_other_where_that_finds_more(both_right: bool) -> None:
+    pipeline = Nested(40, both_right)
+    settings, metrics = tune(pipeline, pipeline.sentences)
+    assert settings["exclusive"] is not both_right
+    assert metrics["extracted"] == metrics["triples"]
