@@ -75,8 +75,8 @@ def joint_statements(pipeline: JointPipeline, tokens: Tokens) -> Statements:
     if pipeline.exclusive:
         kept = unrivalled(*proposed)
         proposed = [tf.gather(column, kept) for column in proposed]
-    *places, parts = proposed
-    found = Statements(*places, _confidence(pipeline.calibration, parts))
+    text, predicate, subject, object_, parts = proposed
+    found = Statements(text, predicate, subject, object_, _confidence(pipeline.calibration, parts))
     sure = tf.where(found.score >= pipeline.threshold)[:, 0]
     return Statements(*(tf.gather(column, sure) for column in found))
 
