@@ -25,6 +25,7 @@ IMAGES = Path(__file__).parent / "images"
 PAGES = {"page.png": "en-US", "page.zh.png": "zh-CN"}
 """Pictures of the page, and the language that the browser asks for."""
 REPORT = "report.png"
+TEXT = SENTENCES[1]
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _SIZE = {"width": 1100, "height": 700}
@@ -45,7 +46,7 @@ def start_browser(playwright: Any) -> Any:
     return playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
 
 
-def take(model: Path, gold: Path, target: Path = IMAGES, text: str = SENTENCES[0]) -> list[Path]:
+def take(model: Path, gold: Path, target: Path = IMAGES, text: str = TEXT) -> list[Path]:
     """Takes all pictures.
 
     Args:
