@@ -102,7 +102,7 @@ def curve_figures(directory: Path) -> Figures:
     """The learning curves in the output directory of a training.
 
     Raises:
-      InputError: a file of curves that is none.
+      InputError: a `history.csv` that is no history of a training.
     """
     drawn = {}
     for stage, curves in read_histories(directory).items():

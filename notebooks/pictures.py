@@ -17,6 +17,7 @@ from kerasbert.corpus.reader import load_corpus
 from kerasbert.demo import SENTENCES
 from kerasbert.errors import KerasbertError, UsageError
 from kerasbert.page.launch import launch
+from kerasbert.page.words import preferred
 from kerasbert.reporting.gather import gather
 from kerasbert.reporting.model import ask
 from kerasbert.reporting.page import write_page
@@ -57,10 +58,10 @@ def take(model: Path, gold: Path, target: Path = IMAGES, text: str = TEXT) -> li
     """
     from playwright.sync_api import sync_playwright
 
-    page = launch(model)
     sentences = load_corpus(gold)
-    target.mkdir(parents=True, exist_ok=True)
+    page = launch(model)
     try:
+        target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
             report = Path(folder) / "report.html"
             write_page(gather(gold.name, sentences, ask(model, sentences), None), report)
@@ -79,10 +80,11 @@ def take(model: Path, gold: Path, target: Path = IMAGES, text: str = TEXT) -> li
 def _page(browser: Any, address: str, locale: str, text: str, target: Path) -> None:
     opened = browser.new_page(locale=locale, viewport=_SIZE)
     opened.goto(address)
+    opened.wait_for_selector(f"text={preferred(locale).schema}")
     opened.fill("#kb-input textarea", text)
     opened.click("#kb-extract")
-    opened.wait_for_selector(".kb-text")
-    opened.wait_for_load_state("networkidle")
+    # The last thing of an answer.
+    opened.wait_for_selector("a.kb-download")
     opened.screenshot(path=target, full_page=True)
 
 

@@ -36,9 +36,10 @@ def rank(
 
     The measure is least confidence (Settles 2009, "Active Learning Literature Survey", section 3.1), which is the
     expected 0/1 loss of what is predicted, counted triple by triple: a triple that is extracted with confidence p adds
-    1 - p; one that the joint model considered and left out, for it stayed below the threshold, adds its p; and a
-    predicate of which no triple was considered at all adds the probability that it is stated after all. The pipeline of
-    two stages considers nothing below its threshold, so there only the first and the last count.
+    1 - p; one that the joint model considered and left out, for it stayed below the threshold, adds its p
+    (rivals that were left out add nothing); and a predicate of which no triple was considered at all adds the
+    probability that it is stated after all. The pipeline of two stages considers nothing below its threshold, so there
+    only the first and the last count.
 
     The probabilities are as good as their calibration. Of texts that are nearly the same, one keeps its place and the
     others come after all other texts: to annotate them, too, would teach little.

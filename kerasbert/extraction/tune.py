@@ -36,10 +36,10 @@ class _Judged(NamedTuple):
 
 
 def tune(pipeline: JointPipeline, sentences: Sequence[Sentence]) -> Tuning:
-    """Fits the calibration of confidences, chooses the threshold, and whether rivals exclude each other, for strict F1.
+    """Fits the confidences' calibration and chooses the threshold and whether rivals exclude each other, for strict F1.
 
-    The calibration errors are of triples that would be extracted, each judged by a calibration fitted on the other half
-    of the sentences; what goes into the settings is fitted on all of them.
+    The F1 and the calibration errors are of triples that would be extracted, each judged by a calibration fitted on the
+    other half of the sentences; what goes into the settings is fitted on all of them.
 
     Args:
       pipeline: with the trained model; its own settings do not matter.
@@ -50,8 +50,8 @@ def tune(pipeline: JointPipeline, sentences: Sequence[Sentence]) -> Tuning:
         _tuned(pipeline.bundle.schema, chosen, sentences, exclusive)
         for exclusive, chosen in ((False, proposals), (True, without_rivals(proposals)))
     ]
-    # The threshold is half the best F1. Where they do not differ, nothing is excluded.
-    return max(tunings, key=lambda tuning: tuning.settings["threshold"] if tuning.metrics else 0.0)
+    # Where they find as much, nothing is excluded.
+    return max(tunings, key=lambda tuning: tuning.metrics.get("f1", 0.0))
 
 
 def _tuned(schema: Schema, proposals: Proposals, sentences: Sequence[Sentence], exclusive: bool) -> Tuning:
@@ -64,7 +64,7 @@ def _tuned(schema: Schema, proposals: Proposals, sentences: Sequence[Sentence], 
     calibration = fit_calibration(judged.parts, judged.right)
     right = judged.right
     # More digits would say nothing, and people read this one.
-    threshold = round(best_threshold(calibration.confidence(judged.parts), right, gold), 3)
+    threshold = max(round(best_threshold(calibration.confidence(judged.parts), right, gold), 3), 0.001)
     before, after = UNCALIBRATED.confidence(judged.parts), np.zeros(len(right))
     for half in (0, 1):
         own = judged.sentence % 2 == half
@@ -77,6 +77,7 @@ def _tuned(schema: Schema, proposals: Proposals, sentences: Sequence[Sentence], 
             "sentences": len(sentences),
             "triples": gold,
             "extracted": int(shown.sum()),
+            "f1": 2 * int((right & shown).sum()) / (int(shown.sum()) + gold),
             "calibration_error_before": calibration_error(before[shown], right[shown]),
             "calibration_error_after": calibration_error(after[shown], right[shown]),
         },

@@ -12,6 +12,7 @@ def unrivalled(
 
     Rivals say the same of the same mentions but for where these begin or end: they are of one text and predicate, their
     subjects overlap, and their objects do. What speaks for a triple is the sum of its parts; equals both stay.
+    It takes as many steps as the largest group of one text and predicate has triples, fewer where most are beaten.
 
     Args:
       text, predicate: int64 [triples].

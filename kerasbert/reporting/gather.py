@@ -167,7 +167,7 @@ def read_histories(directory: Path) -> dict[str, Curves]:
     """The learning curves in the output directory of a training, by stage; none for a bare bundle.
 
     Raises:
-      InputError: a file that is no history, or cannot be read.
+      InputError: a file that is no history of a training, or cannot be read.
     """
     from kerasbert.training.history import read_history  # it needs TensorFlow, which a report of two files does without
 

@@ -18,7 +18,7 @@ def ask(model: Path, sentences: Sequence[Sentence]) -> System:
       sentences: whose texts it reads.
 
     Raises:
-      InputError: no model there, or a file of curves that is none.
+      InputError: no model there, or a `history.csv` that is no history of a training.
     """
     found = Extractor.load(model).extract([sentence.text for sentence in sentences])
     return System(model.resolve().name, answered(sentences, found), read_histories(model))

@@ -173,6 +173,10 @@ def write_card(
     lines.append(f"* inputs of {bundle.settings['max_length']} tokens, longer texts in overlapping windows")
     of = "triple" if isinstance(pipeline, JointPipeline) else "predicate"
     lines.append(f"* threshold {pipeline.threshold:g} on the {of}'s probability")
+    if isinstance(pipeline, JointPipeline) and pipeline.exclusive:
+        lines.append(
+            "* of triples that differ only in where their mentions begin or end, the one with the highest scores"
+        )
     size = stored_bytes(directory) / 1e6
     lines.append(f"* matrices stored as {weights}, {size:.1f} MB of graph and variables on disk")
     schema = [

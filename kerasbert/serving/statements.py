@@ -43,7 +43,7 @@ class Statements(NamedTuple):
 
 
 def joint_statements(pipeline: JointPipeline, tokens: Tokens) -> Statements:
-    """The statements that a joint extractor is sure enough of, as `JointPipeline.triples` takes them."""
+    """The statements that a joint extractor is sure enough of, as `JointPipeline.extract` takes them."""
     bundle = pipeline.bundle
     model, vocabulary = bundle.models["joint"], bundle.vocabulary
     max_length, overlap = int(bundle.settings["max_length"]), int(bundle.settings["overlap"])

@@ -31,6 +31,7 @@ def earlier_bundle(stages: Sequence[str], directory: Path, materials: Materials,
 
     Raises:
       InputError: it is damaged, or of another schema or vocabulary.
+      CheckpointError: its weights do not fit its models.
     """
     target = directory / "bundle"
     others = [stage for stage in STAGES if stage not in stages]

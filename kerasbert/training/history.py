@@ -30,7 +30,7 @@ def read_history(path: Path) -> list[Row]:
         return [row | {"epoch": int(row["epoch"]), "step": int(row["step"])} for row in rows]
     except OSError as error:
         raise InputError(describe_os_error(error), path=path) from error
-    except (ValueError, TypeError, KeyError, AttributeError, csv.Error) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, csv.Error) as error:
         raise InputError(
             f"is no history of a training ({error!r})", path=path, hint="restore the file, or remove it"
         ) from error

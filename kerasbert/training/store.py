@@ -40,8 +40,8 @@ PART = 8192
 _STATE, _RECORDS, _OFFSETS, _LENGTHS = "store.json", "records.bin", "offsets.bin", "lengths.bin"
 _HEADER = 3
 
-# A read maps what is around it, 64 KB or where the system caches files in large folios up to 2 MB, which count as
-# resident until they are given back.
+# A read maps what is around it, 64 KB or, where the system caches files in large folios, up to 2 MB; that counts as
+# resident until it is given back.
 _READS_TO_RELEASE = 64
 
 

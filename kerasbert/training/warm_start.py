@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasbert.bundle import MANIFEST, OPTIMIZER, Description, find_bundle, load_weights, read_description, weights_file
+from kerasbert.bundle import MANIFEST, OPTIMIZER, Description, find_bundle, read_description, weights_file
 from kerasbert.errors import CheckpointError, InputError, UsageError
 from kerasbert.keras import tf
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.task import ExtractionModel
+from kerasbert.models.weights import load_weights
 from kerasbert.schema import Schema
 from kerasbert.tensors import TensorFile
 from kerasbert.text.vocabulary import Vocabulary

@@ -96,6 +96,14 @@ class Nested(Scripted):
         )
 
 
+def test_rivals_are_judged_at_the_threshold_that_is_set() -> None:
+    pipeline = Nested(40, False)
+    # Some threshold would part these, but none that confidences can tell.
+    pipeline.made = pipeline.made._replace(parts=np.tile(np.asarray([[4.0], [3.9]], np.float32), (40, 5)))
+    settings, metrics = tune(pipeline, pipeline.sentences)
+    assert settings["exclusive"] and metrics["f1"] == 1.0
+
+
 @pytest.mark.parametrize("both_right", [False, True])
 def test_rivals_exclude_each_other_where_that_finds_more(both_right: bool) -> None:
     pipeline = Nested(40, both_right)

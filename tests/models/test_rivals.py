@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kerasbert.extraction.joint import Proposals, without_rivals
 from kerasbert.models.rivals import unrivalled
 
 
@@ -52,3 +53,11 @@ def test_thousands_of_rivals_need_no_table_of_all_pairs() -> None:
     parts = np.random.default_rng(1).normal(size=(count, 5)).astype(np.float32)
     kept = unrivalled(nought, nought, everywhere, everywhere, parts).numpy()
     assert kept.tolist() == [int(parts.sum(axis=1, dtype=np.float64).argmax())]
+
+
+def test_many_mentions_of_one_predicate() -> None:
+    count = 2000
+    numbers = np.arange(count, dtype=np.int64)
+    apart = np.stack([2 * numbers, 2 * numbers + 1], axis=1)
+    nought, parts = np.zeros(count, np.int64), np.random.default_rng(1).normal(size=(count, 5)).astype(np.float32)
+    assert without_rivals(Proposals(nought, nought, apart, apart, parts)).parts.tolist() == parts.tolist()

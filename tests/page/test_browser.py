@@ -169,12 +169,13 @@ def test_pictures(browser: Any, directory: Path, tmp_path: Path) -> None:
     gold.write_text(json.dumps({"text": TEXT, "spo_list": [stated]}, ensure_ascii=False) + "\n", encoding="utf-8")
     # In a process of its own: playwright runs one loop a thread, and this one has it.
     command = [sys.executable, "-m", "notebooks.pictures", "--model", directory, "--gold", gold, "--target", target]
-    subprocess.run(command, check=True, timeout=300)
+    subprocess.run(command, check=True, timeout=300, cwd=Path(__file__).resolve().parents[2])
     assert {path.name for path in target.iterdir()} == {*pictures.PAGES, pictures.REPORT}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in target.iterdir())
 
 
 def test_pictures_of_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("playwright.sync_api", reason="no playwright to drive a browser with")
     (tmp_path / "gold.jsonl").write_text('{"text": "a", "spo_list": []}\n', encoding="utf-8")
     assert pictures.main(["--model", str(tmp_path), "--gold", str(tmp_path / "gold.jsonl")]) == 1
     assert "error:" in capsys.readouterr().err
