@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 import os
 import platform
@@ -15,13 +14,11 @@ from typing import Any
 import numpy as np
 
 from kerasbert.doctor.cluster import Member, check_cluster
-from kerasbert.keras import PRECISIONS, numeric_policy, tf
+from kerasbert.keras import PRECISIONS, numeric_policy, package_versions, tf
 from kerasbert.models.encoder import EncoderConfig
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.tensors import first_line
 from kerasbert.training.optimizer import AdamWeightDecay
-
-_PACKAGES = ("kerasbert", "tensorflow", "tf_keras", "tensorflow-text", "tf-models-official", "numpy")
 
 # TensorFlow turns oneDNN on by itself on these (tsl/util/onednn_util, DefaultOneDnnPolicy).
 _ONEDNN_FLAGS = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
@@ -132,13 +129,9 @@ def render(machine: Machine) -> str:
 
 
 def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed under this name"
-    return versions
+    found = package_versions() | {"numpy": np.__version__}
+    packages = {name: version or "not installed under this name" for name, version in found.items()}
+    return {"python": platform.python_version()} | packages
 
 
 def _describe(device: Any) -> str:

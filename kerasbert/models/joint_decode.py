@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from kerasbert.keras import tf
 from kerasbert.models.pointer import PairScores
+from kerasbert.models.sorting import sorted_by
 
 LARGEST = 8192
 """Candidates (predicate, subject, object) looked at in one input. Real texts have a few dozen; a model that proposes
@@ -142,11 +143,10 @@ def _spans(scores: JointScores, threshold: float, predicates: tf.Tensor) -> tupl
     allowed = tf.linalg.band_part(mask[:, :, tf.newaxis] * mask[:, tf.newaxis, :], 0, -1) > 0
     found = tf.where((table > threshold) & allowed[:, tf.newaxis])
     score = tf.gather_nd(table, found)
-    # By input and role, and the best first; sorting is stable.
-    best = tf.argsort(score, direction="DESCENDING", stable=True)
-    group = tf.gather(found[:, 0] * 2 + found[:, 1], best)
-    order = tf.argsort(group, stable=True)
-    group, order = tf.gather(group, order), tf.gather(best, order)
+    # By input and role, and the best first.
+    group = found[:, 0] * 2 + found[:, 1]
+    order = sorted_by([group, -score])
+    group = tf.gather(group, order)
     sizes = _counts(group, 2 * size)
     rank = tf.range(tf.size(group, tf.int64)) - tf.gather(tf.cumsum(sizes, exclusive=True), group)
     share = tf.cast(tf.sqrt(float(LARGEST) / tf.cast(tf.maximum(predicates, 1), tf.float32)), tf.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kerasbert.keras import tf
+from kerasbert.models.sorting import changes, sorted_by
 
 
 def unrivalled(
@@ -24,15 +25,10 @@ def unrivalled(
     """
     favour = tf.reduce_sum(tf.cast(parts, tf.float64), axis=1)
     # The strongest first within each text and predicate.
-    order = tf.argsort(favour, direction="DESCENDING", stable=True)
-    for column in (predicate, text):
-        order = tf.gather(order, tf.argsort(tf.gather(column, order), stable=True))
-    favour, text, predicate, subject, object_ = (
-        tf.gather(column, order) for column in (favour, text, predicate, subject, object_)
-    )
+    order = sorted_by([text, predicate, -favour])
+    begins = changes([text, predicate], order)
+    favour, subject, object_ = (tf.gather(column, order) for column in (favour, subject, object_))
     count = tf.size(order, tf.int64)
-    same = (text[1:] == text[:-1]) & (predicate[1:] == predicate[:-1])
-    begins = tf.concat([tf.ones([tf.minimum(count, 1)], tf.bool), ~same], axis=0)
     group = tf.cumsum(tf.cast(begins, tf.int64)) - 1
     rank = tf.range(count) - tf.gather(tf.where(begins)[:, 0], group)
 
@@ -54,4 +50,4 @@ def unrivalled(
         (tf.constant(1, tf.int64), tf.where(rank >= 1)[:, 0], tf.zeros([count], tf.bool)),
         shape_invariants=(tf.TensorShape([]), tf.TensorShape([None]), tf.TensorShape([None])),
     )
-    return tf.sort(tf.cast(tf.boolean_mask(order, ~lost), tf.int64))
+    return tf.sort(tf.boolean_mask(order, ~lost))

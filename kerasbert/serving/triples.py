@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from kerasbert.keras import tf
+from kerasbert.models.sorting import changes, sorted_by
 from kerasbert.schema import Schema, Signature
 from kerasbert.serving.statements import Statements
 
@@ -51,8 +51,8 @@ def best_statements(found: Statements, types: Types) -> Statements:
     """Of those that say the same at the same place the surest, in the order of the text."""
     rank = tf.gather(tf.constant(types.rank), found.predicate)
     keys = [found.text, found.subject[:, 0], found.subject[:, 1], found.object[:, 0], found.object[:, 1], rank]
-    order = _sorted_by([*keys, -found.score])
-    new = _changes(keys, order)
+    order = sorted_by([*keys, -found.score])
+    new = changes(keys, order)
     kept = tf.gather(order, tf.where(new)[:, 0])
     return Statements(*(tf.gather(column, kept) for column in found))
 
@@ -71,8 +71,8 @@ def argument_types(found: Statements, types: Types) -> tuple[tf.Tensor, tf.Tenso
     # The same number for the same mention, be it a subject or an object.
     places = tf.concat([found.subject, found.object], 0)
     keys = [tf.concat([found.text, found.text], 0), places[:, 0], places[:, 1]]
-    order = _sorted_by(keys)
-    number = tf.cumsum(tf.cast(_changes(keys, order), tf.int64)) - 1
+    order = sorted_by(keys)
+    number = tf.cumsum(tf.cast(changes(keys, order), tf.int64)) - 1
     mention = tf.scatter_nd(order[:, tf.newaxis], number, tf.shape(number, tf.int64))
     mentioned = tf.split(mention, 2)
     count = tf.reduce_max(tf.concat([number, [-1]], 0)) + 1
@@ -100,17 +100,3 @@ def argument_types(found: Statements, types: Types) -> tuple[tf.Tensor, tf.Tenso
 def padded(values: tf.Tensor, text: tf.Tensor, texts: tf.Tensor, fill: str | int | float) -> tf.Tensor:
     """Values of statements in the order of their texts as an array [texts, most of one text], filled up at the end."""
     return tf.RaggedTensor.from_value_rowids(values, text, texts, validate=False).to_tensor(fill)
-
-
-def _sorted_by(keys: Sequence[tf.Tensor]) -> tf.Tensor:
-    """The order, int64 [n], in which several columns are sorted, the first counting most."""
-    order = tf.argsort(keys[-1], stable=True)
-    for key in reversed(keys[:-1]):
-        order = tf.gather(order, tf.argsort(tf.gather(key, order), stable=True))
-    return tf.cast(order, tf.int64)
-
-
-def _changes(keys: Sequence[tf.Tensor], order: tf.Tensor) -> tf.Tensor:
-    """Whether, in an order, any of the columns differs from the row before; True for the first row, bool [n]."""
-    rows = tf.gather(tf.stack(keys, axis=1), order)
-    return tf.reduce_any(rows != tf.concat([rows[:1] - 1, rows], 0)[:-1], axis=1)

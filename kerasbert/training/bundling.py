@@ -14,7 +14,7 @@ from kerasbert.training.materials import Materials
 
 PIPELINE = ("predicate", "labeling")
 STAGES = (*PIPELINE, "joint")
-"""All models that a bundle may hold."""
+"""The models that recipes train."""
 
 
 def earlier_bundle(stages: Sequence[str], directory: Path, materials: Materials, precision: str) -> Bundle | None:
