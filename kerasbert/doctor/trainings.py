@@ -57,7 +57,7 @@ def diagnose_training(directory: Path) -> Finding | None:
     if running:
         notes.append("a process is training there now")
     if config is not None:
-        sources = {"data.train": config.data.train, "data.dev": config.data.dev, "data.schema": config.data.schema}
+        sources = {f"data.{key}": getattr(config.data, key) for key in ("train", "dev", "tuning", "schema")}
         notes += [f"{key}: {path} is not there; to go on, it has to be" for key, path in sources.items() if _gone(path)]
     if not (directory / "bundle" / MANIFEST).is_file():
         notes.append("no bundle yet: the training has not come to its end")

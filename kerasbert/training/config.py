@@ -14,7 +14,7 @@ from kerasbert.errors import UsageError
 from kerasbert.files import require_file
 
 _PATHS = (
-    *(("data", key) for key in ("train", "dev", "schema")),
+    *(("data", key) for key in ("train", "dev", "tuning", "schema")),
     *(("model", key) for key in ("init", "bert_config", "vocab")),
 )
 
@@ -25,6 +25,8 @@ class DataConfig:
 
     Attributes:
       train, dev: DuIE JSON lines; without `dev` nothing is evaluated during training.
+      tuning: sentences on which the joint model's threshold is chosen and its confidences are calibrated; without it a
+        share of the training sentences, `joint.tuning`, which are not learnt from then.
       schema: the predicates; without it they are taken from the training sentences.
       max_length: longest input in tokens, special tokens included; longer texts become overlapping windows.
       overlap: tokens that neighbouring windows share.
@@ -32,6 +34,7 @@ class DataConfig:
 
     train: str = ""
     dev: str = ""
+    tuning: str = ""
     schema: str = ""
     max_length: int = 256
     overlap: int = 64
@@ -122,7 +125,8 @@ class JointConfig(StageConfig):
     """The one-pass model.
 
     Attributes:
-      tuning: share of the training sentences that is kept aside to choose the threshold and calibrate confidences.
+      tuning: share of the training sentences that is kept aside to choose the threshold and calibrate confidences,
+        where there is no `data.tuning`.
       head_size: width of the queries and keys of the span and link heads, even.
     """
 

@@ -48,7 +48,8 @@ class Materials:
       encoder: its shape.
       train: the sentences to learn from.
       dev: those to evaluate on, None without.
-      kept_aside: numbers of the training sentences that the joint model is not shown.
+      unseen: those to choose the joint model's threshold on, None where it is chosen on some of `train`.
+      kept_aside: the numbers of these, which the joint model is not shown.
     """
 
     schema: Schema
@@ -58,10 +59,13 @@ class Materials:
     encoder: EncoderConfig
     train: Corpus
     dev: Corpus | None
+    unseen: Corpus | None
     kept_aside: frozenset[int]
 
     def tuning(self) -> list[Sentence]:
         """The sentences on which the joint model's threshold is chosen, in their order."""
+        if self.unseen is not None:
+            return list(self.unseen)
         if not self.kept_aside:
             return []
         return [sentence for n, sentence in enumerate(self.train) if n in self.kept_aside]
@@ -77,6 +81,7 @@ def read_materials(config: TrainingConfig, directory: Path | None, announce: Cal
     schema = read_schema(config.data.schema) if config.data.schema else None
     train = _scan("train", config.data.train, schema, directory)
     dev = _scan("dev", config.data.dev, schema, directory) if config.data.dev else None
+    unseen = _scan("tuning", config.data.tuning, schema, directory) if config.data.tuning else None
     if schema is None:
         schema = train.implied
         assert schema is not None
@@ -106,8 +111,8 @@ def read_materials(config: TrainingConfig, directory: Path | None, announce: Cal
     extended, predicate_ids = vocabulary.with_predicate_tokens(len(schema))
     if len(extended) > encoder.vocab_size:
         encoder = dataclasses.replace(encoder, vocab_size=len(extended))
-    kept_aside = _kept_aside(len(train), config)
-    return Materials(schema, extended, tokenizer, predicate_ids, encoder, train, dev, kept_aside)
+    kept_aside = _kept_aside(len(train), config) if unseen is None else frozenset[int]()
+    return Materials(schema, extended, tokenizer, predicate_ids, encoder, train, dev, unseen, kept_aside)
 
 
 def stage_examples(

@@ -21,6 +21,7 @@ SHARED = ("data", "model", "optimizer", "runtime")
 
 _FIXED = {
     "data.dev": "trials scored on different sentences cannot be compared",
+    "data.tuning": "trials whose thresholds were chosen on different sentences cannot be compared",
     "data.schema": "trials with different predicates cannot be compared",
 }
 
