@@ -14,8 +14,8 @@ from kerasbert.files import write_json
 from kerasbert.training.interrupts import EXIT_CODE, Interrupted
 
 NAMES = ("forward", "training", "prediction", "extraction", "joint", "joint_training", "conversion", "resume", "input")
-LONG = ("quality", "beam", "weights", "original")
-"""What trains for hours, or needs the extra `beam`, a trained model or TF1: it is measured only when it is named."""
+LONG = ("quality", "beam", "weights", "onnx", "original")
+"""What trains for hours, or needs the extra `beam` or `onnx`, a trained model or TF1: measured when named."""
 
 
 def main() -> None:
@@ -32,12 +32,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="where the JSON goes")
     parser.add_argument("--repeats", type=int, default=5, help="timed repetitions, of which the median counts [5]")
     parser.add_argument("--sentences", type=int, default=200_000, help="of the measurement `input` [200000]")
-    parser.add_argument("--model", type=Path, help="trained bundle, of the measurement `weights`")
+    parser.add_argument("--model", type=Path, help="trained bundle, of the measurements `weights` and `onnx`")
     original = parser.add_argument_group("of the measurement `original`")
     original.add_argument("--original", type=Path, help="checkout of the original")
     original.add_argument("--interpreter", type=Path, help="Python 3.7 with tensorflow 1.15")
     quality = parser.add_argument_group("of the measurement `quality`")
-    quality.add_argument("--dev", type=Path, help="held-out sentences, also of `weights`")
+    quality.add_argument("--dev", type=Path, help="held-out sentences, also of `weights` and `onnx`")
     quality.add_argument("--schema", type=Path, help="the predicates")
     quality.add_argument("--init", type=Path, help="pretrained BERT checkpoint")
     quality.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="a training each [1 2 3]")

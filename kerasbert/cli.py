@@ -135,6 +135,7 @@ def _write_random_checkpoint(prefix: Path, encoder: EncoderConfig, seed: int) ->
 app.command("init")(init_command(_write_random_checkpoint))
 app.command()(report)
 app.command()(cli_serving.export)
+app.command()(cli_serving.export_onnx)
 app.command()(cli_serving.serve)
 app.command()(demo_page)
 

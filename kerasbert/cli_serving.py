@@ -68,6 +68,24 @@ def export(
     say(f"version {result.version} is in {result.directory}")
 
 
+def export_onnx(
+    model: Annotated[Path, typer.Argument(help="Directory of a trained model.")],
+    directory: Annotated[Path, typer.Argument(help="A new directory for the ONNX files.")],
+    weights: Annotated[str, typer.Option(help="float32, or int8 for products of bytes.")] = "float32",
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Export the passes of a model, from wordpiece ids to scores, as ONNX for runtimes without TensorFlow."""
+    from kerasbert.serving.onnx import export_onnx as run
+
+    done = run(model, directory, weights, say)
+    if json_output:
+        files = {stage: {"bytes": c.bytes, "difference": c.difference} for stage, c in done.items()}
+        print(json.dumps({"directory": str(directory), "weights": weights, "models": files}))  # noqa: T201
+        return
+    for one in done.values():
+        say(f"{one.path}: {one.bytes / 1e6:.1f} MB, scores within {one.difference:.1e} of the model's")
+
+
 def serve(
     directory: Annotated[Path, typer.Argument(help="Directory of exported versions, as `kerasbert export` wrote it.")],
     name: Annotated[str, typer.Option(help="Name of the model in /v1/models/NAME.")] = "kerasbert",

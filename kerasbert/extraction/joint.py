@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from kerasbert.extraction.pipeline import BUDGET
 from kerasbert.extraction.windows import Window, cut, read_windows
 from kerasbert.keras import tf
 from kerasbert.models.inputs import classification_row, pad, text_capacity
-from kerasbert.models.joint_decode import PARTS, Candidates, candidates
+from kerasbert.models.joint_decode import PARTS, Candidates, JointScores, candidates
 from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.rivals import unrivalled
 from kerasbert.models.task import INPUT_NAMES
@@ -61,6 +61,7 @@ class JointPipeline:
     Args:
       bundle: with the model "joint".
       threshold: confidence from which a triple counts; by default the one chosen in training.
+      scores: computes the scores of a batch, a dictionary of int32 arrays, in place of the bundle's model.
 
     Attributes:
       exclusive: whether of rivals (`kerasbert.models.rivals`) the strongest alone is proposed, as chosen in training.
@@ -69,7 +70,12 @@ class JointPipeline:
       InputError: the bundle holds no such model.
     """
 
-    def __init__(self, bundle: Bundle, threshold: float | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        threshold: float | None = None,
+        scores: Callable[[Mapping[str, np.ndarray]], JointScores] | None = None,
+    ) -> None:
         model = bundle.models.get("joint")
         if not isinstance(model, JointExtractor):
             raise InputError("the bundle holds no joint model", hint="train one with `kerasbert train joint`")
@@ -87,10 +93,12 @@ class JointPipeline:
             input_signature=[{name: tf.TensorSpec([None, None], tf.int32) for name in INPUT_NAMES}], autograph=False
         )
         def run(inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, Candidates]:
-            scores = model(inputs, training=False)
-            return tf.sigmoid(scores.gate), candidates(scores, GATE_FLOOR, SPAN_FLOOR, LINK_FLOOR)
+            return _proposed(model(inputs, training=False))
 
         self._run = run
+        if scores is not None:
+            read = tf.function(_proposed, autograph=False, reduce_retracing=True)
+            self._run = lambda inputs: read(scores({name: tensor.numpy() for name, tensor in inputs.items()}))
 
     @classmethod
     def load(cls, directory: str | Path, threshold: float | None = None) -> JointPipeline:
@@ -142,6 +150,10 @@ class JointPipeline:
         if self.exclusive if exclusive is None else exclusive:
             proposed = without_rivals(proposed)
         return proposed, gate
+
+
+def _proposed(scores: JointScores) -> tuple[tf.Tensor, Candidates]:
+    return tf.sigmoid(scores.gate), candidates(scores, GATE_FLOOR, SPAN_FLOOR, LINK_FLOOR)
 
 
 def without_rivals(proposals: Proposals) -> Proposals:

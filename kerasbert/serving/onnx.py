@@ -1,0 +1,228 @@
+"""The passes of a model from wordpiece ids to scores as ONNX, for runtimes without TensorFlow.
+
+Tokens before a pass and decoding after it are not in the files; `ModelScores` puts a file between our own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasbert.bundle import Bundle
+from kerasbert.errors import InputError, UsageError
+from kerasbert.extraction.load import load_model
+from kerasbert.files import atomic_directory, require_file, write_json
+from kerasbert.keras import tf
+from kerasbert.models.inputs import classification_row, pad
+from kerasbert.models.joint_decode import JointScores
+from kerasbert.models.joint_extractor import text_mask
+from kerasbert.models.pointer import PairScores
+from kerasbert.models.task import INPUT_NAMES, ExtractionModel
+from kerasbert.serving.export import sample_texts
+from kerasbert.serving.module import stages
+from kerasbert.text.tokenizer import shared_tokenizer
+
+WEIGHTS = ("float32", "int8")
+"""int8 is onnxruntime's dynamic quantization: products of bytes, with activations rounded as they come."""
+
+TOLERANCE = 1e-4
+"""How far a score in float32 may be from the model's."""
+
+DESCRIPTION = "onnx.json"
+
+_OPSET = 17
+_CHECKED = 16
+_LONGEST = 64  # tokens of a text that is compared
+_PAIRS = ("spans", "heads", "tails")
+
+
+@dataclass(frozen=True)
+class Converted:
+    """One model as ONNX.
+
+    Attributes:
+      path: of the file.
+      difference: the largest between its scores and the model's.
+      bytes: its size.
+    """
+
+    path: Path
+    difference: float
+    bytes: int
+
+
+def export_onnx(
+    model: str | Path, directory: str | Path, weights: str = "float32", announce: Callable[[str], None] = lambda _: None
+) -> dict[str, Converted]:
+    """Writes `joint.onnx`, or `predicate.onnx` and `labeling.onnx`, with vocabulary and description beside them.
+
+    Each takes `input_ids`, `input_mask` and `segment_ids`, int32 [batch, length], any batch and length, and gives the
+    float32 scores that the model's `call` documents, with `spans_base`, `spans_first` and so on for `JointScores`.
+
+    Args:
+      model: directory of the bundle.
+      directory: a new one; appears whole or not at all.
+      weights: one of `WEIGHTS`.
+      announce: called with a line about each step.
+
+    Raises:
+      InputError: no model there, the directory cannot be written, or onnxruntime does not agree with the model.
+      UsageError: no such weights, the directory exists, or tf2onnx or onnxruntime is not installed.
+    """
+    if weights not in WEIGHTS:
+        raise UsageError(f"ONNX weights cannot be {weights!r}", hint=f"one of {', '.join(WEIGHTS)}")
+    converter, quantization = _require("tf2onnx"), _require("onnxruntime.quantization")
+    target = Path(directory)
+    if target.exists():
+        raise UsageError("is there already", path=target, hint="name a new directory; nothing is written over")
+    pipeline = load_model(model)
+    bundle, done = pipeline.bundle, {}
+    inputs = _some_inputs(bundle)
+    with atomic_directory(target) as folder:
+        for stage in stages(pipeline):
+            announce(f"{stage}: converting")
+            place = folder / f"{stage}.onnx"
+            graph = _graph(bundle.models[stage])
+            _convert(converter, graph, place)
+            difference = _difference(graph, place, inputs)
+            if difference > TOLERANCE:
+                raise InputError(
+                    f"onnxruntime's scores of {stage} are up to {difference:.1e} from the model's",
+                    path=model,
+                    hint="try another version of tf2onnx or onnxruntime",
+                )
+            if weights == "int8":
+                announce(f"{stage}: rounding to int8")
+                _quantize(quantization, place)
+                difference = _difference(graph, place, inputs)
+            done[stage] = Converted(target / place.name, difference, place.stat().st_size)
+        bundle.vocabulary.save(folder / "vocab.txt")
+        write_json(
+            folder / DESCRIPTION,
+            {
+                "models": {stage: {"file": c.path.name, "difference": c.difference} for stage, c in done.items()},
+                "weights": weights,
+                "lower_case": bundle.lower_case,
+                "predicates": list(bundle.schema.names),
+                "settings": bundle.settings,
+            },
+        )
+    return done
+
+
+class ModelScores:
+    """The joint model's scores by onnxruntime, for `JointPipeline`.
+
+    Args:
+      directory: that `export_onnx` wrote.
+      threads: of one product; as many as there are cores by default.
+
+    Raises:
+      InputError: no joint model there.
+      UsageError: onnxruntime is not installed.
+    """
+
+    def __init__(self, directory: str | Path, threads: int = 0) -> None:
+        runtime = _require("onnxruntime")
+        path = require_file(Path(directory) / "joint.onnx", "a joint model in ONNX")
+        self._session = _session(runtime, path, threads)
+        self._names = [output.name for output in self._session.get_outputs()]
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> JointScores:
+        """The scores of a batch of int32 arrays."""
+        found = dict(zip(self._names, self._session.run(None, dict(inputs)), strict=True))
+        pairs = {
+            name: PairScores(*(tf.constant(found[f"{name}_{part}"]) for part in PairScores._fields)) for name in _PAIRS
+        }
+        mask = text_mask(tf.constant(inputs["input_mask"]))
+        return JointScores(gate=tf.constant(found["gate"]), mask=mask, **pairs)
+
+
+def _require(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UsageError(
+            f"{name.partition('.')[0]} is not installed", hint="install the extra: pip install -e '.[onnx]'"
+        ) from error
+
+
+def _graph(model: ExtractionModel) -> Any:
+    """The pass as a function of three named arrays to named scores."""
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None], tf.int32, name=name) for name in INPUT_NAMES], autograph=False
+    )
+    def run(input_ids: tf.Tensor, input_mask: tf.Tensor, segment_ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        inputs = dict(zip(INPUT_NAMES, (input_ids, input_mask, segment_ids), strict=True))
+        return _named(model(inputs, training=False))
+
+    return run
+
+
+def _named(outputs: Any) -> dict[str, tf.Tensor]:
+    if isinstance(outputs, JointScores):
+        parts = {f"{name}_{part}": t for name in _PAIRS for part, t in getattr(outputs, name)._asdict().items()}
+        return {"gate": outputs.gate, **parts}
+    return dict(outputs) if isinstance(outputs, dict) else {"predicate_logits": outputs}
+
+
+def _convert(converter: Any, graph: Any, path: Path) -> None:
+    logger = logging.getLogger("tf2onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        converter.convert.from_function(
+            graph, input_signature=graph.input_signature, opset=_OPSET, output_path=os.fspath(path)
+        )
+    finally:
+        logger.setLevel(level)
+
+
+def _quantize(quantization: Any, path: Path) -> None:
+    wide = path.with_suffix(".float32")
+    path.rename(wide)
+    root = logging.getLogger()
+    level = root.level
+    # It speaks of a preprocessing for images.
+    root.setLevel(logging.ERROR)
+    try:
+        quantization.quantize_dynamic(
+            os.fspath(wide), os.fspath(path), per_channel=True, weight_type=quantization.QuantType.QInt8
+        )
+    finally:
+        root.setLevel(level)
+    wide.unlink()
+
+
+def _some_inputs(bundle: Bundle) -> dict[str, np.ndarray]:
+    """A batch of texts of the sample, of several lengths."""
+    tokenizer, vocabulary = shared_tokenizer(bundle.vocabulary, bundle.lower_case), bundle.vocabulary
+    longest = min(_LONGEST, int(bundle.settings["max_length"])) - 2
+    texts = tf.constant([text.encode() for text in sample_texts(_CHECKED)[:_CHECKED]])
+    ids = tokenizer(texts).ids.to_list()
+    rows = [classification_row(np.asarray(i[:longest], np.int32), vocabulary.cls_id, vocabulary.sep_id) for i in ids]
+    return {name: np.asarray(values, np.int32) for name, values in pad(rows).items()}
+
+
+def _difference(graph: Any, path: Path, inputs: Mapping[str, np.ndarray]) -> float:
+    """The largest difference of onnxruntime's scores from TensorFlow's."""
+    session = _session(_require("onnxruntime"), path, 0)
+    expected = graph(*(tf.constant(inputs[name]) for name in INPUT_NAMES))
+    names = [output.name for output in session.get_outputs()]
+    found = dict(zip(names, session.run(None, dict(inputs)), strict=True))
+    return max(float(np.max(np.abs(found[name] - value.numpy()))) for name, value in expected.items())
+
+
+def _session(runtime: Any, path: Path, threads: int) -> Any:
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return runtime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
