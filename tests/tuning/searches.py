@@ -22,9 +22,9 @@ SETTINGS = (
 PROGRAM = """
 import os, signal
 from kerasbert.training.state import TrainingState
-from kerasbert.tuning import search
+from kerasbert.tuning import trials as module
 trial, step = os.environ["KILL_AT"].split(":")
-original, prune = TrainingState.on_train_batch_end, search.prune
+original, prune = TrainingState.on_train_batch_end, module.prune
 def on_train_batch_end(self, batch, logs=None):
     original(self, batch, logs)
     if self._directory.parent.name == trial and str(self.step) == step:
@@ -33,7 +33,7 @@ def prune_or_die(trials, stage):
     if step == "done" and (trials / trial / "result.json").exists():
         os.kill(os.getpid(), signal.SIGKILL)
     prune(trials, stage)
-TrainingState.on_train_batch_end, search.prune = on_train_batch_end, prune_or_die
+TrainingState.on_train_batch_end, module.prune = on_train_batch_end, prune_or_die
 from kerasbert.cli import main
 main()
 """

@@ -17,7 +17,7 @@ from kerasbert.training.state import TrainingState
 from kerasbert.tuning import trials as module
 from tests import tiny
 from tests.commandline import Result, contents, refused, run
-from tests.tuning.searches import SETTINGS, SPACE, arguments, outcome, write_material
+from tests.tuning.searches import SETTINGS, SPACE, arguments, ended, outcome, start, write_material
 
 FOUR = ("predicate.epochs=1", "--trials", "4")
 
@@ -169,3 +169,8 @@ def test_directories_of_others(whole: tuple[Path, Result], material: tiny.Materi
 def test_half_set_variables(material: tiny.Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
     refused(run(*arguments(material, tmp_path / "out")), 2, "KERASTUNER_ORACLE_IP, KERASTUNER_ORACLE_PORT is not set")
+
+
+def test_the_program_that_slow_tests_kill_starts() -> None:
+    code, said = ended(start(["tune", "--help"]))
+    assert code == 0, said
