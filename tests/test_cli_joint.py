@@ -88,6 +88,24 @@ def test_the_same_command_again_does_nothing(trained: Path, material: tiny.Mater
     assert contents(trained) == before
 
 
+def test_a_threshold_chosen_on_other_sentences_reaches_the_bundle(material: tiny.Material, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    settings = (*tiny.OVERRIDES, "joint.epochs=30")
+    words = ("train", *material.arguments(), "-o", output, *settings, "--accept-changes")
+    files = [tmp_path / name for name in ("one.jsonl", "two.jsonl")]
+    for file, count in zip(files, (30, 12), strict=True):
+        lines = material.train.read_text(encoding="utf-8").splitlines(keepends=True)
+        file.write_text("".join(lines[:count]), encoding="utf-8")
+    found = []
+    for file in files:
+        result = run(*words, f"data.tuning={file}")
+        assert result.code == 0, result.err
+        found.append(read_manifest(output / "bundle"))
+    sentences = [manifest["metrics"]["joint"]["calibration"]["sentences"] for manifest in found]
+    assert sentences == [30, 12]
+    assert found[0]["settings"]["joint"] != found[1]["settings"]["joint"]
+
+
 def test_both_kinds_of_model_in_one_bundle(material: tiny.Material, tmp_path: Path) -> None:
     settings = [*material.arguments(), *tiny.OVERRIDES]
     first, second = tmp_path / "first", tmp_path / "second"

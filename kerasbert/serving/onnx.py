@@ -24,6 +24,7 @@ from kerasbert.models.inputs import classification_row, pad
 from kerasbert.models.joint_decode import JointScores
 from kerasbert.models.joint_extractor import text_mask
 from kerasbert.models.pointer import PairScores
+from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import INPUT_NAMES, ExtractionModel
 from kerasbert.serving.export import sample_texts
 from kerasbert.serving.module import stages
@@ -92,7 +93,7 @@ def export_onnx(
             graph = _graph(bundle.models[stage])
             _convert(converter, graph, place)
             difference = _difference(graph, place, inputs)
-            if difference > TOLERANCE:
+            if not difference <= TOLERANCE:  # nor if it is no number
                 raise InputError(
                     f"onnxruntime's scores of {stage} are up to {difference:.1e} from the model's",
                     path=model,
@@ -102,6 +103,8 @@ def export_onnx(
                 announce(f"{stage}: rounding to int8")
                 _quantize(quantization, place)
                 difference = _difference(graph, place, inputs)
+                if not np.isfinite(difference):
+                    raise InputError(f"int8 scores of {stage} are no numbers", path=model, hint="export float32")
             done[stage] = Converted(target / place.name, difference, place.stat().st_size)
         bundle.vocabulary.save(folder / "vocab.txt")
         write_json(
@@ -112,6 +115,7 @@ def export_onnx(
                 "lower_case": bundle.lower_case,
                 "predicates": list(bundle.schema.names),
                 "settings": bundle.settings,
+                **_labeling(bundle),
             },
         )
     return done
@@ -150,7 +154,7 @@ def _require(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise UsageError(
-            f"{name.partition('.')[0]} is not installed", hint="install the extra: pip install -e '.[onnx]'"
+            f"{name.partition('.')[0]} cannot be imported: {error}", hint="install the extra: pip install -e '.[onnx]'"
         ) from error
 
 
@@ -202,6 +206,14 @@ def _quantize(quantization: Any, path: Path) -> None:
     wide.unlink()
 
 
+def _labeling(bundle: Bundle) -> dict[str, Any]:
+    """How the second stage is asked, and what the last axis of its `token_logits` stands for."""
+    labeler = bundle.models.get("labeling")
+    if not isinstance(labeler, SequenceLabeler):
+        return {}
+    return {"predicate_ids": list(bundle.predicate_ids), "form": labeler.form, "labels": list(labeler.labels)}
+
+
 def _some_inputs(bundle: Bundle) -> dict[str, np.ndarray]:
     """A batch of texts of the sample, of several lengths."""
     tokenizer, vocabulary = shared_tokenizer(bundle.vocabulary, bundle.lower_case), bundle.vocabulary
@@ -209,7 +221,10 @@ def _some_inputs(bundle: Bundle) -> dict[str, np.ndarray]:
     texts = tf.constant([text.encode() for text in sample_texts(_CHECKED)[:_CHECKED]])
     ids = tokenizer(texts).ids.to_list()
     rows = [classification_row(np.asarray(i[:longest], np.int32), vocabulary.cls_id, vocabulary.sep_id) for i in ids]
-    return {name: np.asarray(values, np.int32) for name, values in pad(rows).items()}
+    inputs = {name: np.asarray(values, np.int32) for name, values in pad(rows).items()}
+    # The second stage has a second segment, and no input may be lost on the way.
+    last = np.arange(inputs["input_mask"].shape[1]) >= inputs["input_mask"].sum(axis=1, keepdims=True) - 3
+    return inputs | {"segment_ids": inputs["input_mask"] * last}
 
 
 def _difference(graph: Any, path: Path, inputs: Mapping[str, np.ndarray]) -> float:
@@ -218,7 +233,7 @@ def _difference(graph: Any, path: Path, inputs: Mapping[str, np.ndarray]) -> flo
     expected = graph(*(tf.constant(inputs[name]) for name in INPUT_NAMES))
     names = [output.name for output in session.get_outputs()]
     found = dict(zip(names, session.run(None, dict(inputs)), strict=True))
-    return max(float(np.max(np.abs(found[name] - value.numpy()))) for name, value in expected.items())
+    return float(np.max([np.max(np.abs(found[name] - value.numpy())) for name, value in expected.items()]))
 
 
 def _session(runtime: Any, path: Path, threads: int) -> Any:

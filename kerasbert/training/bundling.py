@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,12 @@ def earlier_bundle(stages: Sequence[str], directory: Path, materials: Materials,
 
 
 def holds_bundle(target: Path, bundle: Bundle) -> bool:
-    """Whether an undamaged bundle of the same stages stands there."""
+    """Whether an undamaged bundle of the same stages, which decodes alike, stands there."""
     try:
-        return bool(read_manifest(target)["models"].keys() == bundle.models.keys())
+        manifest = read_manifest(target)
+        # What was written went through JSON.
+        settings = json.loads(json.dumps(bundle.settings))
+        return bool(manifest["models"].keys() == bundle.models.keys() and manifest["settings"] == settings)
     except KerasbertError:
         return False
 

@@ -52,7 +52,11 @@ def test_a_process_without_tensorflow_gets_the_scores(written: Path, bundle_dire
     for batch, length in ((1, 3), (4, 17)):
         mask = (np.arange(length) < numbers.integers(3, length + 1, (batch, 1))).astype(np.int32)
         ids = numbers.integers(1, words, (batch, length)).astype(np.int32) * mask
-        inputs = {"input_ids": ids, "input_mask": mask, "segment_ids": np.zeros_like(ids)}
+        inputs = {
+            "input_ids": ids,
+            "input_mask": mask,
+            "segment_ids": numbers.integers(0, 2, mask.shape).astype(np.int32) * mask,
+        }
         np.savez(tmp_path / "inputs.npz", **inputs)
         files = (str(part) for part in (written / "joint.onnx", tmp_path / "inputs.npz", tmp_path / "outputs.npz"))
         subprocess.run([sys.executable, "-c", ELSEWHERE, *files], check=True)
@@ -105,6 +109,8 @@ def test_both_stages_have_files_of_their_own(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "vocab.txt").read_bytes() == (tmp_path / "bundle" / "vocab.txt").read_bytes()
     description = read_json(tmp_path / "out" / DESCRIPTION, "a description")
     assert description["predicates"] == list(bundle.schema.names)
+    assert description["predicate_ids"] == list(bundle.predicate_ids) and description["form"] == "native"
+    assert description["labels"] == ["O", "B-SUB", "I-SUB", "B-OBJ", "I-OBJ"]
     assert all(model["difference"] <= TOLERANCE for model in description["models"].values())
 
 
@@ -114,8 +120,9 @@ def test_what_cannot_be_written_leaves_nothing(bundle_directory: Path, written: 
     assert {path.name: path.read_bytes() for path in written.iterdir()} == before
     refused(run("export-onnx", bundle_directory, tmp_path / "a", "--weights", "int4"), 2, "int4", "int8")
     refused(run("export-onnx", tmp_path, tmp_path / "b"), 1, "holds no trained model")
-    with mock.patch.object(module, "_difference", return_value=2 * TOLERANCE):
-        refused(run("export-onnx", bundle_directory, tmp_path / "c"), 1, "from the model's")
+    for difference in (2 * TOLERANCE, float("nan")):
+        with mock.patch.object(module, "_difference", return_value=difference):
+            refused(run("export-onnx", bundle_directory, tmp_path / "c"), 1, "from the model's")
     with mock.patch.dict(sys.modules, {"tf2onnx": None}):
-        refused(run("export-onnx", bundle_directory, tmp_path / "d"), 2, "tf2onnx is not installed", ".[onnx]")
+        refused(run("export-onnx", bundle_directory, tmp_path / "d"), 2, "tf2onnx cannot be imported", ".[onnx]")
     assert list(tmp_path.iterdir()) == []
