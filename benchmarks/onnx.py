@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.harness import in_turn, show
-from kerasbert.bundle import Bundle
 from kerasbert.corpus.reader import load_corpus
 from kerasbert.errors import UsageError
 from kerasbert.evaluation.strict import score_strict
@@ -32,7 +31,6 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         raise UsageError("`onnx` measures joint models", path=arguments.model)
     sentences = load_corpus(arguments.dev)
     texts = [sentence.text for sentence in sentences]
-    bundle: Bundle = ours.bundle
     pipelines = {"TensorFlow float32": ours}
     narrow = load_model(arguments.model, precision="mixed_bfloat16")
     assert isinstance(narrow, JointPipeline)
@@ -43,7 +41,7 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         shutil.rmtree(target, ignore_errors=True)
         name = f"ONNX Runtime {weights}"
         sizes[name] = export_onnx(arguments.model, target, weights)["joint"].bytes / 1e6
-        pipelines[name] = JointPipeline(bundle, scores=ModelScores(target))
+        pipelines[name] = JointPipeline(ours.bundle, scores=ModelScores(target))
     rows: list[dict[str, Any]] = []
     for name, pipeline in pipelines.items():
         scores = score_strict(sentences, answered(sentences, pipeline.extract(texts))).overall

@@ -5,10 +5,11 @@ Tokens before a pass and decoding after it are not in the files; `ModelScores` p
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from kerasbert.errors import InputError, UsageError
 from kerasbert.extraction.load import load_model
 from kerasbert.files import atomic_directory, require_file, write_json
 from kerasbert.keras import tf
-from kerasbert.models.inputs import classification_row, pad
+from kerasbert.models.inputs import labeling_row, pad, text_capacity
 from kerasbert.models.joint_decode import JointScores
 from kerasbert.models.joint_extractor import text_mask
 from kerasbert.models.pointer import PairScores
@@ -137,11 +138,10 @@ class ModelScores:
         runtime = _require("onnxruntime")
         path = require_file(Path(directory) / "joint.onnx", "a joint model in ONNX")
         self._session = _session(runtime, path, threads)
-        self._names = [output.name for output in self._session.get_outputs()]
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> JointScores:
         """The scores of a batch of int32 arrays."""
-        found = dict(zip(self._names, self._session.run(None, dict(inputs)), strict=True))
+        found = _scores(self._session, inputs)
         pairs = {
             name: PairScores(*(tf.constant(found[f"{name}_{part}"]) for part in PairScores._fields)) for name in _PAIRS
         }
@@ -179,31 +179,33 @@ def _named(outputs: Any) -> dict[str, tf.Tensor]:
 
 
 def _convert(converter: Any, graph: Any, path: Path) -> None:
-    logger = logging.getLogger("tf2onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
+    with _errors_alone("tf2onnx"):
         converter.convert.from_function(
             graph, input_signature=graph.input_signature, opset=_OPSET, output_path=os.fspath(path)
         )
-    finally:
-        logger.setLevel(level)
 
 
 def _quantize(quantization: Any, path: Path) -> None:
     wide = path.with_suffix(".float32")
     path.rename(wide)
-    root = logging.getLogger()
-    level = root.level
     # It speaks of a preprocessing for images.
-    root.setLevel(logging.ERROR)
-    try:
+    with _errors_alone(None):
         quantization.quantize_dynamic(
             os.fspath(wide), os.fspath(path), per_channel=True, weight_type=quantization.QuantType.QInt8
         )
-    finally:
-        root.setLevel(level)
     wide.unlink()
+
+
+@contextlib.contextmanager
+def _errors_alone(name: str | None) -> Iterator[None]:
+    """Keeps a logger, of no name the root, from saying anything less than an error."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _labeling(bundle: Bundle) -> dict[str, Any]:
@@ -215,25 +217,27 @@ def _labeling(bundle: Bundle) -> dict[str, Any]:
 
 
 def _some_inputs(bundle: Bundle) -> dict[str, np.ndarray]:
-    """A batch of texts of the sample, of several lengths."""
+    """A batch of texts of the sample, of several lengths, in the form that has two segments."""
     tokenizer, vocabulary = shared_tokenizer(bundle.vocabulary, bundle.lower_case), bundle.vocabulary
-    longest = min(_LONGEST, int(bundle.settings["max_length"])) - 2
+    longest = min(_LONGEST, int(bundle.settings["max_length"]))
     texts = tf.constant([text.encode() for text in sample_texts(_CHECKED)[:_CHECKED]])
     ids = tokenizer(texts).ids.to_list()
-    rows = [classification_row(np.asarray(i[:longest], np.int32), vocabulary.cls_id, vocabulary.sep_id) for i in ids]
-    inputs = {name: np.asarray(values, np.int32) for name, values in pad(rows).items()}
-    # The second stage has a second segment, and no input may be lost on the way.
-    last = np.arange(inputs["input_mask"].shape[1]) >= inputs["input_mask"].sum(axis=1, keepdims=True) - 3
-    return inputs | {"segment_ids": inputs["input_mask"] * last}
+    special = bundle.predicate_ids[0], vocabulary.cls_id, vocabulary.sep_id
+    room = text_capacity(longest, "native")
+    return pad([labeling_row(np.asarray(tokens[:room], np.int32), *special, "native", longest) for tokens in ids])
 
 
 def _difference(graph: Any, path: Path, inputs: Mapping[str, np.ndarray]) -> float:
     """The largest difference of onnxruntime's scores from TensorFlow's."""
     session = _session(_require("onnxruntime"), path, 0)
     expected = graph(*(tf.constant(inputs[name]) for name in INPUT_NAMES))
-    names = [output.name for output in session.get_outputs()]
-    found = dict(zip(names, session.run(None, dict(inputs)), strict=True))
+    found = _scores(session, inputs)
     return float(np.max([np.max(np.abs(found[name] - value.numpy())) for name, value in expected.items()]))
+
+
+def _scores(session: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, dict(inputs)), strict=True))
 
 
 def _session(runtime: Any, path: Path, threads: int) -> Any:

@@ -49,7 +49,7 @@ class Materials:
       train: the sentences to learn from.
       dev: those to evaluate on, None without.
       unseen: those to choose the joint model's threshold on, None where it is chosen on some of `train`.
-      kept_aside: the numbers of these, which the joint model is not shown.
+      kept_aside: numbers of the sentences of `train` that the joint model is not shown, so as to choose it on them.
     """
 
     schema: Schema

@@ -70,14 +70,18 @@ def test_parts_give_what_the_whole_gives(material: tiny.Material, tmp_path: Path
 def test_sentences_given_for_the_threshold_leave_all_others_to_learn_from(
     material: tiny.Material, tmp_path: Path
 ) -> None:
-    config = material.config(data={"tuning": str(material.dev)})
+    given = tmp_path / "given.jsonl"
+    given.write_text(material.dev.read_text(encoding="utf-8") + "{broken\n", encoding="utf-8")
+    config = material.config(data={"tuning": str(given)})
     materials = read(config, tmp_path)
     assert not materials.kept_aside
     assert materials.tuning() == load_corpus(material.dev)
     learnt = examples("joint", config, tmp_path)
     assert learnt is not None
     assert learnt.report.sentences == len(load_corpus(material.train))
-    assert (tmp_path / "rejected_tuning.jsonl").exists() == (tmp_path / "rejected_dev.jsonl").exists()
+    rejected = (tmp_path / "rejected_tuning.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(rejected) == 1 and "{broken" in rejected[0]
+    assert not (tmp_path / "rejected_dev.jsonl").exists()
 
 
 def test_a_later_start_reads_no_sentence_and_tokenizes_none(material: tiny.Material, tmp_path: Path) -> None:
