@@ -39,6 +39,7 @@ def main() -> None:
     quality = parser.add_argument_group("of the measurement `quality`")
     quality.add_argument("--dev", type=Path, help="held-out sentences, also of `weights` and `onnx`")
     quality.add_argument("--schema", type=Path, help="the predicates")
+    quality.add_argument("--more", type=Path, help="another corpus, whose triples of these predicates are learnt, too")
     quality.add_argument("--init", type=Path, help="pretrained BERT checkpoint")
     quality.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="a training each [1 2 3]")
     quality.add_argument("--recipes", nargs="+", choices=("joint", "pipeline"), default=["joint", "pipeline"])

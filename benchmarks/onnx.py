@@ -15,7 +15,8 @@ from kerasbert.evaluation.strict import score_strict
 from kerasbert.extraction.joint import JointPipeline
 from kerasbert.extraction.load import load_model
 from kerasbert.schema import answered
-from kerasbert.serving.onnx import WEIGHTS, ModelScores, export_onnx
+from kerasbert.serving.onnx import WEIGHTS, export_onnx
+from kerasbert.serving.onnx_scores import onnx_pipeline
 
 
 def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         shutil.rmtree(target, ignore_errors=True)
         name = f"ONNX Runtime {weights}"
         sizes[name] = export_onnx(arguments.model, target, weights)["joint"].bytes / 1e6
-        pipelines[name] = JointPipeline(ours.bundle, scores=ModelScores(target))
+        pipelines[name] = onnx_pipeline(arguments.model, target)
     rows: list[dict[str, Any]] = []
     for name, pipeline in pipelines.items():
         scores = score_strict(sentences, answered(sentences, pipeline.extract(texts))).overall

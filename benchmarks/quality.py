@@ -6,12 +6,15 @@ Every training goes on from its own folder when the command is run again, so tha
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import show
-from kerasbert.corpus.reader import load_corpus
+from kerasbert.corpus.reader import load_corpus, write_corpus
+from kerasbert.corpus.schemas import read_schema
 from kerasbert.errors import UsageError
 from kerasbert.extraction.assess import evaluate_model
 from kerasbert.extraction.load import load_model
@@ -32,8 +35,10 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     for key, value in {**given, "the held-out sentences": arguments.dev}.items():
         if value is None:
             raise UsageError(f"{key} is not given", hint="`quality` needs --data, --dev, --schema and --init")
-    overrides = as_overrides({key: str(value) for key, value in given.items()}) + arguments.set
     held_out = load_corpus(arguments.dev)
+    if arguments.more is not None:
+        given["data.train"] = _with_more(arguments, held_out)
+    overrides = as_overrides({key: str(value) for key, value in given.items()}) + arguments.set
     rows = []
     for seed in arguments.seeds:
         for recipe in arguments.recipes:
@@ -43,6 +48,27 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     rows += [_mean(recipe, [row for row in rows if row["recipe"] == recipe]) for recipe in arguments.recipes]
     show(rows)
     return rows
+
+
+def _with_more(arguments: argparse.Namespace, held_out: Sequence[Sentence]) -> Path:
+    """Writes a training file with the sentences of another corpus added.
+
+    Of those, triples of the schema's predicates alone are kept, sentences with none of them are left out, and so are
+    those whose text is in the training file already or held out.
+    """
+    schema, own = read_schema(arguments.schema), load_corpus(arguments.data)
+    seen = {sentence.text for sentence in (*own, *held_out)}
+    added = []
+    for sentence in load_corpus(arguments.more):
+        triples = tuple(triple for triple in sentence.triples if triple.predicate in schema)
+        if triples and sentence.text not in seen:
+            seen.add(sentence.text)
+            added.append(dataclasses.replace(sentence, triples=triples))
+    path: Path = arguments.output / "quality" / "train.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_corpus(path, [*own, *added])
+    print(f"{path}: {len(own)} sentences of {arguments.data} and {len(added)} of {arguments.more}")
+    return path
 
 
 def _row(

@@ -69,6 +69,8 @@ CONFIG = """\
 data:
   train: data/train.jsonl
   # dev: data/dev.jsonl
+  # Annotated sentences to choose the threshold on; without them some of the training sentences are kept aside for it.
+  # tuning: data/tuning.jsonl
   schema: schema.yaml
 model:
   # A pretrained BERT: the unpacked folder of a released checkpoint, or a folder with model.safetensors.

@@ -131,7 +131,7 @@ def train(
 
 def _parts(recipe: str, config: TrainingConfig, strategy: tf.distribute.Strategy, announce: Announce) -> int:
     """Into how many parts memory needs a step to be cut."""
-    materials = read_materials(config, None, lambda line: None)
+    materials = read_materials(config, None, lambda line: None, joint="joint" in RECIPES[recipe])
     parts = []
     for stage in RECIPES[recipe]:
         with tempfile.TemporaryDirectory(prefix="kerasbert-memory-") as scratch:
@@ -163,7 +163,8 @@ class _Task:
 
 def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Callable[[], None]) -> TrainingResult:
     recipe, config, directory, strategy, chief = task.recipe, task.config, task.directory, task.strategy, task.chief
-    materials = read_materials(config, directory if chief else None, announce)
+    place = directory if chief else None
+    materials = read_materials(config, place, announce, joint="joint" in RECIPES[recipe])
 
     def start(model: ExtractionModel, stage: str) -> None:
         announce(start_model(model, stage, materials, config, initialize))

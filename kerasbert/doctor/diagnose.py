@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kerasbert.doctor.bundles import diagnose_bundle
 from kerasbert.doctor.finding import Finding
-from kerasbert.doctor.others import diagnose_corpora, diagnose_export
+from kerasbert.doctor.others import diagnose_corpora, diagnose_export, diagnose_onnx
 from kerasbert.doctor.trainings import diagnose_training
 from kerasbert.errors import UsageError
 
@@ -40,5 +40,5 @@ def diagnose(place: str | Path, foreign: Foreign) -> list[Finding]:
     if training is not None:
         inner = diagnose_bundle(place / "bundle")
         return [training, *([inner] if inner is not None else [])]
-    export = diagnose_export(place)
+    export = diagnose_export(place) or diagnose_onnx(place)
     return [*([export] if export is not None else foreign(place)), *diagnose_corpora(place)]

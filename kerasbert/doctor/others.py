@@ -1,4 +1,4 @@
-"""Exported models and corpora."""
+"""Exported models, of TensorFlow and in ONNX, and corpora."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from kerasbert.corpus.rejects import Rejects
 from kerasbert.doctor.finding import Finding, command
 from kerasbert.errors import KerasbertError
 from kerasbert.keras import tf
+from kerasbert.serving.onnx_scores import DESCRIPTION, damage, read_models
 from kerasbert.tensors import first_line
 
 _CORPUS_NAMES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
@@ -28,6 +29,20 @@ def diagnose_export(directory: Path) -> Finding | None:
     except Exception as error:
         return Finding(kind, directory, "it cannot be loaded", (f"{directory}: {first_line(error)}",))
     return Finding(kind, directory, f"it loads; signatures: {', '.join(signatures) or 'none'}")
+
+
+def diagnose_onnx(directory: Path) -> Finding | None:
+    """The passes of a model in ONNX, every digest; None where there are none."""
+    if not (directory / DESCRIPTION).is_file():
+        return None
+    kind = "ONNX export"
+    try:
+        models = read_models(directory)
+    except KerasbertError as error:
+        return Finding(kind, directory, "its models are not read", (str(error),))
+    problems = tuple(str(problem) for problem in damage(directory, models))
+    fit = "" if problems else "; all digests fit"
+    return Finding(kind, directory, f"models: {', '.join(model['file'] for model in models.values())}{fit}", problems)
 
 
 def diagnose_corpora(place: Path) -> list[Finding]:

@@ -1,12 +1,11 @@
 """The passes of a model from wordpiece ids to scores as ONNX, for runtimes without TensorFlow.
 
-Tokens before a pass and decoding after it are not in the files; `ModelScores` puts a file between our own.
+Tokens before a pass and decoding after it are not in the files; `onnx_scores` puts a file between our own.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -16,19 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from kerasbert.bundle import Bundle
+from kerasbert.bundle import Bundle, find_bundle, read_digests, weights_file
+from kerasbert.checksums import sha256
 from kerasbert.errors import InputError, UsageError
 from kerasbert.extraction.load import load_model
-from kerasbert.files import atomic_directory, require_file, write_json
+from kerasbert.files import atomic_directory, write_json
 from kerasbert.keras import tf
 from kerasbert.models.inputs import labeling_row, pad, text_capacity
 from kerasbert.models.joint_decode import JointScores
-from kerasbert.models.joint_extractor import text_mask
-from kerasbert.models.pointer import PairScores
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import INPUT_NAMES, ExtractionModel
 from kerasbert.serving.export import sample_texts
 from kerasbert.serving.module import stages
+from kerasbert.serving.onnx_scores import DESCRIPTION, PAIRS, require, scores, session
+from kerasbert.tensors import first_line
 from kerasbert.text.tokenizer import shared_tokenizer
 
 WEIGHTS = ("float32", "int8")
@@ -37,12 +37,9 @@ WEIGHTS = ("float32", "int8")
 TOLERANCE = 1e-4
 """How far a score in float32 may be from the model's."""
 
-DESCRIPTION = "onnx.json"
-
 _OPSET = 17
 _CHECKED = 16
 _LONGEST = 64  # tokens of a text that is compared
-_PAIRS = ("spans", "heads", "tails")
 
 
 @dataclass(frozen=True)
@@ -53,11 +50,13 @@ class Converted:
       path: of the file.
       difference: the largest between its scores and the model's.
       bytes: its size.
+      outputs: the shape of each of its scores, None for the batch's own sizes.
     """
 
     path: Path
     difference: float
     bytes: int
+    outputs: dict[str, list[int | None]]
 
 
 def export_onnx(
@@ -75,24 +74,30 @@ def export_onnx(
       announce: called with a line about each step.
 
     Raises:
-      InputError: no model there, the directory cannot be written, or onnxruntime does not agree with the model.
+      InputError: no model there, the directory cannot be written, tf2onnx cannot convert the model, or onnxruntime does
+        not agree with it.
       UsageError: no such weights, the directory exists, or tf2onnx or onnxruntime is not installed.
     """
     if weights not in WEIGHTS:
         raise UsageError(f"ONNX weights cannot be {weights!r}", hint=f"one of {', '.join(WEIGHTS)}")
-    converter, quantization = _require("tf2onnx"), _require("onnxruntime.quantization")
+    converter, quantization = require("tf2onnx"), require("onnxruntime.quantization")
     target = Path(directory)
     if target.exists():
         raise UsageError("is there already", path=target, hint="name a new directory; nothing is written over")
     pipeline = load_model(model)
-    bundle, done = pipeline.bundle, {}
+    bundle, digests = pipeline.bundle, read_digests(find_bundle(model))
+    done: dict[str, Converted] = {}
+    models: dict[str, dict[str, Any]] = {}
     inputs = _some_inputs(bundle)
     with atomic_directory(target) as folder:
         for stage in stages(pipeline):
             announce(f"{stage}: converting")
             place = folder / f"{stage}.onnx"
             graph = _graph(bundle.models[stage])
-            _convert(converter, graph, place)
+            with _refused(f"tf2onnx cannot convert {stage}", model), _errors_alone("tf2onnx"):
+                converter.convert.from_function(
+                    graph, input_signature=graph.input_signature, opset=_OPSET, output_path=os.fspath(place)
+                )
             difference = _difference(graph, place, inputs)
             if not difference <= TOLERANCE:  # nor if it is no number
                 raise InputError(
@@ -102,16 +107,25 @@ def export_onnx(
                 )
             if weights == "int8":
                 announce(f"{stage}: rounding to int8")
-                _quantize(quantization, place)
+                with _refused(f"onnxruntime cannot round {stage} to int8", model):
+                    _quantize(quantization, place)
                 difference = _difference(graph, place, inputs)
                 if not np.isfinite(difference):
                     raise InputError(f"int8 scores of {stage} are no numbers", path=model, hint="export float32")
-            done[stage] = Converted(target / place.name, difference, place.stat().st_size)
+            done[stage] = Converted(target / place.name, difference, place.stat().st_size, _outputs(place))
+            models[stage] = {
+                "file": place.name,
+                "sha256": sha256(place),
+                "source": digests[weights_file(stage)],
+                "difference": difference,
+                "outputs": done[stage].outputs,
+            }
         bundle.vocabulary.save(folder / "vocab.txt")
         write_json(
             folder / DESCRIPTION,
             {
-                "models": {stage: {"file": c.path.name, "difference": c.difference} for stage, c in done.items()},
+                "models": models,
+                "inputs": dict.fromkeys(INPUT_NAMES, "int32 [batch, length]"),
                 "weights": weights,
                 "lower_case": bundle.lower_case,
                 "predicates": list(bundle.schema.names),
@@ -120,42 +134,6 @@ def export_onnx(
             },
         )
     return done
-
-
-class ModelScores:
-    """The joint model's scores by onnxruntime, for `JointPipeline`.
-
-    Args:
-      directory: that `export_onnx` wrote.
-      threads: of one product; as many as there are cores by default.
-
-    Raises:
-      InputError: no joint model there.
-      UsageError: onnxruntime is not installed.
-    """
-
-    def __init__(self, directory: str | Path, threads: int = 0) -> None:
-        runtime = _require("onnxruntime")
-        path = require_file(Path(directory) / "joint.onnx", "a joint model in ONNX")
-        self._session = _session(runtime, path, threads)
-
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> JointScores:
-        """The scores of a batch of int32 arrays."""
-        found = _scores(self._session, inputs)
-        pairs = {
-            name: PairScores(*(tf.constant(found[f"{name}_{part}"]) for part in PairScores._fields)) for name in _PAIRS
-        }
-        mask = text_mask(tf.constant(inputs["input_mask"]))
-        return JointScores(gate=tf.constant(found["gate"]), mask=mask, **pairs)
-
-
-def _require(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise UsageError(
-            f"{name.partition('.')[0]} cannot be imported: {error}", hint="install the extra: pip install -e '.[onnx]'"
-        ) from error
 
 
 def _graph(model: ExtractionModel) -> Any:
@@ -173,16 +151,9 @@ def _graph(model: ExtractionModel) -> Any:
 
 def _named(outputs: Any) -> dict[str, tf.Tensor]:
     if isinstance(outputs, JointScores):
-        parts = {f"{name}_{part}": t for name in _PAIRS for part, t in getattr(outputs, name)._asdict().items()}
+        parts = {f"{name}_{part}": t for name in PAIRS for part, t in getattr(outputs, name)._asdict().items()}
         return {"gate": outputs.gate, **parts}
     return dict(outputs) if isinstance(outputs, dict) else {"predicate_logits": outputs}
-
-
-def _convert(converter: Any, graph: Any, path: Path) -> None:
-    with _errors_alone("tf2onnx"):
-        converter.convert.from_function(
-            graph, input_signature=graph.input_signature, opset=_OPSET, output_path=os.fspath(path)
-        )
 
 
 def _quantize(quantization: Any, path: Path) -> None:
@@ -194,6 +165,16 @@ def _quantize(quantization: Any, path: Path) -> None:
             os.fspath(wide), os.fspath(path), per_channel=True, weight_type=quantization.QuantType.QInt8
         )
     wide.unlink()
+
+
+@contextlib.contextmanager
+def _refused(what: str, model: str | Path) -> Iterator[None]:
+    """Gives an error of tf2onnx or onnxruntime, whose kinds have nothing in common, as one of ours."""
+    try:
+        yield
+    except Exception as error:
+        hint = "try another version of tf2onnx or onnxruntime"
+        raise InputError(f"{what}: {first_line(error)}", path=model, hint=hint) from error
 
 
 @contextlib.contextmanager
@@ -229,19 +210,13 @@ def _some_inputs(bundle: Bundle) -> dict[str, np.ndarray]:
 
 def _difference(graph: Any, path: Path, inputs: Mapping[str, np.ndarray]) -> float:
     """The largest difference of onnxruntime's scores from TensorFlow's."""
-    session = _session(_require("onnxruntime"), path, 0)
-    expected = graph(*(tf.constant(inputs[name]) for name in INPUT_NAMES))
-    found = _scores(session, inputs)
+    # onnxruntime computes on the CPU; a GPU may round its products to 19 bits.
+    with tf.device("CPU"):
+        expected = graph(*(tf.constant(inputs[name]) for name in INPUT_NAMES))
+    found = scores(session(require("onnxruntime"), path, 0), inputs)
     return float(np.max([np.max(np.abs(found[name] - value.numpy())) for name, value in expected.items()]))
 
 
-def _scores(session: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(None, dict(inputs)), strict=True))
-
-
-def _session(runtime: Any, path: Path, threads: int) -> Any:
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    return runtime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+def _outputs(path: Path) -> dict[str, list[int | None]]:
+    outputs = session(require("onnxruntime"), path, 0).get_outputs()
+    return {one.name: [size if isinstance(size, int) else None for size in one.shape] for one in outputs}

@@ -71,23 +71,37 @@ class Materials:
         return [sentence for n, sentence in enumerate(self.train) if n in self.kept_aside]
 
 
-def read_materials(config: TrainingConfig, directory: Path | None, announce: Callable[[str], None]) -> Materials:
+def read_materials(
+    config: TrainingConfig, directory: Path | None, announce: Callable[[str], None], joint: bool = True
+) -> Materials:
     """Reads everything; with a directory, what cannot be used is kept there, and what was found for the next time.
+
+    Args:
+      config: what to read.
+      directory: the output directory of the training.
+      announce: called with a line about whatever a user should know.
+      joint: whether the joint model is to be trained; `data.tuning` is read for it alone.
 
     Raises:
       InputError: a file cannot be used.
-      UsageError: settings that do not fit the encoder.
+      UsageError: settings that do not fit the encoder, or one file to learn from and to choose the threshold on.
     """
     schema = read_schema(config.data.schema) if config.data.schema else None
     train = _scan("train", config.data.train, schema, directory)
     dev = _scan("dev", config.data.dev, schema, directory) if config.data.dev else None
-    unseen = _scan("tuning", config.data.tuning, schema, directory) if config.data.tuning else None
+    unseen = None
+    if config.data.tuning and joint:
+        unseen = _scan("tuning", config.data.tuning, schema, directory)
+        _require_unseen(unseen, train, dev, announce)
+    elif config.data.tuning:
+        announce(f"{config.data.tuning}: not read, since data.tuning is of the joint model alone")
     if schema is None:
         schema = train.implied
         assert schema is not None
         announce(f"schema: {len(schema)} predicates, taken from the training sentences")
-    if dev is not None and (unknown := sum(n for name, n in dev.predicates.items() if name not in schema)):
-        announce(f"{config.data.dev}: {unknown} triples of predicates that the training lacks; they count as missed")
+    for corpus in (dev, unseen):
+        if corpus is not None and (n := sum(count for name, count in corpus.predicates.items() if name not in schema)):
+            announce(f"{corpus.path}: {n} triples of predicates that the training lacks; they count as missed")
     vocabulary = Vocabulary.load(config.model.vocab)
     given, init = config.model.bert_config, config.model.init
     encoder = EncoderConfig.load(given) if given or not is_bundle(init) else bundle_encoder(init)
@@ -157,6 +171,18 @@ def _scan(name: str, path: str, schema: Schema | None, directory: Path | None) -
     if directory is None:
         return scan_corpus(path, schema, None, None)
     return scan_corpus(path, schema, directory / f"rejected_{name}.jsonl", directory / f"corpus_{name}.json")
+
+
+def _require_unseen(unseen: Corpus, train: Corpus, dev: Corpus | None, announce: Callable[[str], None]) -> None:
+    """Refuses a threshold that is chosen on what was learnt from, where everything looks certain."""
+    if unseen.sha256 == train.sha256:
+        raise UsageError(
+            "is the training file, but data.tuning has to be of sentences that training does not see",
+            path=unseen.path,
+            hint="leave data.tuning out: a share of the training sentences, joint.tuning, is kept aside then",
+        )
+    if dev is not None and unseen.sha256 == dev.sha256:
+        announce(f"{unseen.path}: the threshold is chosen on the development set, whose scores are flattered by it")
 
 
 def _kept_aside(sentences: int, config: TrainingConfig) -> frozenset[int]:

@@ -133,7 +133,7 @@ class ExtractionHyperModel(keras_tuner.HyperModel):
         model = dataclasses.replace(config.model, dropout=0.0)
         key = (config.data, model, config.joint.tuning, config.labeling.form, config.runtime.seed)
         if self._prepared is None or self._prepared[0] != key:
-            materials = read_materials(config, None, lambda line: None)
+            materials = read_materials(config, None, lambda line: None, joint=self.stage == "joint")
             # Examples are mapped from files, which the model outlives by no more than the process does.
             self._store = tempfile.TemporaryDirectory(prefix="kerasbert-examples-")
             self._prepared = (key, materials, *stage_sets(self.stage, materials, config, Path(self._store.name)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +12,14 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from kerasbert.extraction.joint import JointPipeline
+from kerasbert.checksums import sha256
+from kerasbert.errors import InputError
 from kerasbert.extraction.load import load_model
-from kerasbert.files import read_json
+from kerasbert.files import read_json, write_json
 from kerasbert.keras import tf
 from kerasbert.serving import onnx as module
-from kerasbert.serving.onnx import DESCRIPTION, TOLERANCE, ModelScores
+from kerasbert.serving.onnx import TOLERANCE
+from kerasbert.serving.onnx_scores import DESCRIPTION, onnx_pipeline
 from tests import tiny
 from tests.commandline import refused, run
 from tests.serving.conftest import TEXTS, THRESHOLD
@@ -70,7 +73,7 @@ def test_a_process_without_tensorflow_gets_the_scores(written: Path, bundle_dire
 
 def test_the_triples_are_the_models(written: Path, bundle_directory: Path) -> None:
     ours = load_model(bundle_directory, THRESHOLD)
-    theirs = JointPipeline(ours.bundle, THRESHOLD, scores=ModelScores(written, threads=1))
+    theirs = onnx_pipeline(bundle_directory, written, THRESHOLD, threads=1)
     expected, found = ours.extract(TEXTS), theirs.extract(TEXTS)
     assert sum(map(len, expected)) > 10
     for one, other in zip(expected, found, strict=True):
@@ -94,7 +97,7 @@ def test_int8_is_stored_and_computed_in_bytes(written: Path, bundle_directory: P
     assert elements(narrow, onnx.TensorProto.INT8, onnx.TensorProto.UINT8) > 0.8 * floats
     assert elements(narrow, onnx.TensorProto.FLOAT) < 0.3 * floats
     assert "MatMulInteger" in {node.op_type for node in narrow.node}
-    found = JointPipeline(load_model(bundle_directory).bundle, 0.0, scores=ModelScores(tmp_path / "out")).extract(TEXTS)
+    found = onnx_pipeline(bundle_directory, tmp_path / "out", 0.0).extract(TEXTS)
     assert sum(map(len, found)) > 10
     description = read_json(tmp_path / "out" / DESCRIPTION, "a description")
     assert description["weights"] == "int8" and 0 < description["models"]["joint"]["difference"] < 1
@@ -123,6 +126,56 @@ def test_what_cannot_be_written_leaves_nothing(bundle_directory: Path, written: 
     for difference in (2 * TOLERANCE, float("nan")):
         with mock.patch.object(module, "_difference", return_value=difference):
             refused(run("export-onnx", bundle_directory, tmp_path / "c"), 1, "from the model's")
+    with mock.patch("tf2onnx.convert.from_function", side_effect=NotImplementedError("no such operation\nand more")):
+        refused(run("export-onnx", bundle_directory, tmp_path / "c"), 1, "cannot convert joint: no such operation")
+    with mock.patch("onnxruntime.quantization.quantize_dynamic", side_effect=ValueError("not this graph")):
+        words = ("export-onnx", bundle_directory, tmp_path / "c", "--weights", "int8")
+        refused(run(*words), 1, "cannot round joint to int8: not this graph")
     with mock.patch.dict(sys.modules, {"tf2onnx": None}):
         refused(run("export-onnx", bundle_directory, tmp_path / "d"), 2, "tf2onnx cannot be imported", ".[onnx]")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_description_says_what_a_runtime_is_asked_and_answers(written: Path) -> None:
+    import onnxruntime
+
+    description = read_json(written / DESCRIPTION, "a description")
+    session = onnxruntime.InferenceSession(str(written / "joint.onnx"))
+    assert description["inputs"] == {one.name: "int32 [batch, length]" for one in session.get_inputs()}
+    outputs = description["models"]["joint"]["outputs"]
+    assert set(outputs) == {one.name for one in session.get_outputs()}
+    assert outputs["gate"] == [None, len(description["predicates"])]
+
+
+def test_files_of_another_model_and_damaged_ones_are_refused(
+    written: Path, bundle_directory: Path, tmp_path: Path
+) -> None:
+    other = load_model(bundle_directory).bundle
+    other.models["joint"].gate_head.bias.assign_add(tf.ones_like(other.models["joint"].gate_head.bias))
+    other.save(tmp_path / "other")
+    with pytest.raises(InputError, match="was not made of the model in"):
+        onnx_pipeline(tmp_path / "other", written)
+
+    copy = tmp_path / "copy"
+    shutil.copytree(written, copy)
+    whole = run("doctor", copy)
+    assert whole.code == 0 and "ONNX export, whole" in whole.out and "joint.onnx; all digests fit" in whole.out
+    content = bytearray((copy / "joint.onnx").read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / "joint.onnx").write_bytes(content)
+    with pytest.raises(InputError, match="has changed since it was written"):
+        onnx_pipeline(bundle_directory, copy)
+    damaged = run("doctor", copy)
+    assert damaged.code == 1 and "ONNX export, DAMAGED" in damaged.out and "joint.onnx: has changed" in damaged.out
+    # Whole by its digest, and still not what onnxruntime reads.
+    (copy / "joint.onnx").write_bytes(b"no protobuf")
+    description = read_json(copy / DESCRIPTION, "a description")
+    description["models"]["joint"]["sha256"] = sha256(copy / "joint.onnx")
+    write_json(copy / DESCRIPTION, description)
+    with pytest.raises(InputError, match="onnxruntime does not load it"):
+        onnx_pipeline(bundle_directory, copy)
+    write_json(copy / DESCRIPTION, {"models": {"joint": {"file": "joint.onnx"}}})
+    with pytest.raises(InputError, match="does not say which files"):
+        onnx_pipeline(bundle_directory, copy)
+    unknown = run("doctor", copy)
+    assert unknown.code == 1 and f"{DESCRIPTION}: does not say which files" in unknown.out

@@ -13,6 +13,8 @@ import pytest
 
 from kerasbert.corpus import scan
 from kerasbert.corpus.reader import load_corpus, write_corpus
+from kerasbert.errors import UsageError
+from kerasbert.schema import Sentence, Triple
 from kerasbert.training import materials as module
 from kerasbert.training import store
 from kerasbert.training.config import TrainingConfig
@@ -82,6 +84,35 @@ def test_sentences_given_for_the_threshold_leave_all_others_to_learn_from(
     rejected = (tmp_path / "rejected_tuning.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(rejected) == 1 and "{broken" in rejected[0]
     assert not (tmp_path / "rejected_dev.jsonl").exists()
+
+
+def test_a_threshold_is_not_chosen_on_what_was_learnt_from(material: tiny.Material, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(material.train.read_bytes())
+    with pytest.raises(UsageError, match="is the training file") as error:
+        read(material.config(data={"tuning": str(copy)}), None)
+    assert error.value.exit_code == 2
+
+
+def test_what_a_file_for_the_threshold_is_not_good_for_is_said(material: tiny.Material, tmp_path: Path) -> None:
+    said: list[str] = []
+    config = resolve(material.config(data={"tuning": str(material.dev)}))
+    assert read_materials(config, None, said.append).tuning() == load_corpus(material.dev)
+    assert any("chosen on the development set" in line for line in said)
+
+    given = tmp_path / "given.jsonl"
+    strange = Triple("甲", "从未见过", "乙")
+    write_corpus(given, [*load_corpus(material.dev), Sentence("甲和乙", (strange,))])
+    config = resolve(material.config(data={"tuning": str(given), "schema": ""}))
+    said.clear()
+    read_materials(config, None, said.append)
+    assert any(line.startswith(f"{given}: 1 triples of predicates that the training lacks") for line in said)
+
+    said.clear()
+    with mock.patch.object(module, "_scan", wraps=module._scan) as scan_one:
+        assert read_materials(config, None, said.append, joint=False).unseen is None
+    assert [call.args[0] for call in scan_one.call_args_list] == ["train", "dev"]
+    assert any("of the joint model alone" in line for line in said)
 
 
 def test_a_later_start_reads_no_sentence_and_tokenizes_none(material: tiny.Material, tmp_path: Path) -> None:
