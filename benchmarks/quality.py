@@ -6,7 +6,6 @@ Every training goes on from its own folder when the command is run again, so tha
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,11 +58,10 @@ def _with_more(arguments: argparse.Namespace, held_out: Sequence[Sentence]) -> P
     schema, own = read_schema(arguments.schema), load_corpus(arguments.data)
     seen = {sentence.text for sentence in (*own, *held_out)}
     added = []
-    for sentence in load_corpus(arguments.more):
-        triples = tuple(triple for triple in sentence.triples if triple.predicate in schema)
-        if triples and sentence.text not in seen:
+    for sentence in load_corpus(arguments.more, schema):
+        if sentence.triples and sentence.text not in seen:
             seen.add(sentence.text)
-            added.append(dataclasses.replace(sentence, triples=triples))
+            added.append(sentence)
     path: Path = arguments.output / "quality" / "train.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_corpus(path, [*own, *added])

@@ -27,8 +27,7 @@ from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import INPUT_NAMES, ExtractionModel
 from kerasbert.serving.export import sample_texts
 from kerasbert.serving.module import stages
-from kerasbert.serving.onnx_scores import DESCRIPTION, PAIRS, require, scores, session
-from kerasbert.tensors import first_line
+from kerasbert.serving.onnx_scores import DESCRIPTION, OTHER_VERSION, PAIRS, refused, require, scores, session
 from kerasbert.text.tokenizer import shared_tokenizer
 
 WEIGHTS = ("float32", "int8")
@@ -50,13 +49,11 @@ class Converted:
       path: of the file.
       difference: the largest between its scores and the model's.
       bytes: its size.
-      outputs: the shape of each of its scores, None for the batch's own sizes.
     """
 
     path: Path
     difference: float
     bytes: int
-    outputs: dict[str, list[int | None]]
 
 
 def export_onnx(
@@ -94,7 +91,7 @@ def export_onnx(
             announce(f"{stage}: converting")
             place = folder / f"{stage}.onnx"
             graph = _graph(bundle.models[stage])
-            with _refused(f"tf2onnx cannot convert {stage}", model), _errors_alone("tf2onnx"):
+            with refused(f"tf2onnx cannot convert {stage}", model), _errors_alone("tf2onnx"):
                 converter.convert.from_function(
                     graph, input_signature=graph.input_signature, opset=_OPSET, output_path=os.fspath(place)
                 )
@@ -103,22 +100,22 @@ def export_onnx(
                 raise InputError(
                     f"onnxruntime's scores of {stage} are up to {difference:.1e} from the model's",
                     path=model,
-                    hint="try another version of tf2onnx or onnxruntime",
+                    hint=OTHER_VERSION,
                 )
             if weights == "int8":
                 announce(f"{stage}: rounding to int8")
-                with _refused(f"onnxruntime cannot round {stage} to int8", model):
+                with refused(f"onnxruntime cannot round {stage} to int8", model):
                     _quantize(quantization, place)
                 difference = _difference(graph, place, inputs)
                 if not np.isfinite(difference):
                     raise InputError(f"int8 scores of {stage} are no numbers", path=model, hint="export float32")
-            done[stage] = Converted(target / place.name, difference, place.stat().st_size, _outputs(place))
+            done[stage] = Converted(target / place.name, difference, place.stat().st_size)
             models[stage] = {
                 "file": place.name,
                 "sha256": sha256(place),
                 "source": digests[weights_file(stage)],
                 "difference": difference,
-                "outputs": done[stage].outputs,
+                "outputs": _shapes(graph),
             }
         bundle.vocabulary.save(folder / "vocab.txt")
         write_json(
@@ -149,6 +146,11 @@ def _graph(model: ExtractionModel) -> Any:
     return run
 
 
+def _shapes(graph: Any) -> dict[str, list[int | None]]:
+    """The shape of each score by its name, None for sizes of the batch."""
+    return {name: spec.shape.as_list() for name, spec in graph.get_concrete_function().structured_outputs.items()}
+
+
 def _named(outputs: Any) -> dict[str, tf.Tensor]:
     if isinstance(outputs, JointScores):
         parts = {f"{name}_{part}": t for name in PAIRS for part, t in getattr(outputs, name)._asdict().items()}
@@ -165,16 +167,6 @@ def _quantize(quantization: Any, path: Path) -> None:
             os.fspath(wide), os.fspath(path), per_channel=True, weight_type=quantization.QuantType.QInt8
         )
     wide.unlink()
-
-
-@contextlib.contextmanager
-def _refused(what: str, model: str | Path) -> Iterator[None]:
-    """Gives an error of tf2onnx or onnxruntime, whose kinds have nothing in common, as one of ours."""
-    try:
-        yield
-    except Exception as error:
-        hint = "try another version of tf2onnx or onnxruntime"
-        raise InputError(f"{what}: {first_line(error)}", path=model, hint=hint) from error
 
 
 @contextlib.contextmanager
@@ -215,8 +207,3 @@ def _difference(graph: Any, path: Path, inputs: Mapping[str, np.ndarray]) -> flo
         expected = graph(*(tf.constant(inputs[name]) for name in INPUT_NAMES))
     found = scores(session(require("onnxruntime"), path, 0), inputs)
     return float(np.max([np.max(np.abs(found[name] - value.numpy())) for name, value in expected.items()]))
-
-
-def _outputs(path: Path) -> dict[str, list[int | None]]:
-    outputs = session(require("onnxruntime"), path, 0).get_outputs()
-    return {one.name: [size if isinstance(size, int) else None for size in one.shape] for one in outputs}

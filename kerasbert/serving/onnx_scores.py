@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasbert.bundle import find_bundle, read_digests, weights_file
+from kerasbert.bundle import Bundle, find_bundle, read_digests, weights_file
 from kerasbert.checksums import changed_files
 from kerasbert.errors import InputError, UsageError
 from kerasbert.extraction.joint import JointPipeline
-from kerasbert.extraction.load import load_model
 from kerasbert.files import read_json, require_file
 from kerasbert.keras import tf
 from kerasbert.models.joint_decode import JointScores
@@ -28,6 +28,7 @@ DESCRIPTION = "onnx.json"
 PAIRS = ("spans", "heads", "tails")
 """The heads of the joint model whose scores are of pairs of tokens."""
 
+OTHER_VERSION = "try another version of tf2onnx or onnxruntime"
 _AGAIN = "export again: kerasbert export-onnx"
 
 
@@ -82,8 +83,7 @@ def onnx_pipeline(
     computed = ModelScores(directory, threads)
     if read_digests(find_bundle(model)).get(weights_file("joint")) != computed.source:
         raise InputError(f"was not made of the model in {model}", path=directory, hint=f"{_AGAIN} {model} NEW")
-    pipeline = load_model(model)
-    return JointPipeline(pipeline.bundle, threshold, scores=computed)
+    return JointPipeline(Bundle.load(model), threshold, scores=computed)
 
 
 def read_models(directory: Path) -> dict[str, dict[str, Any]]:
@@ -117,12 +117,17 @@ def session(runtime: Any, path: Path, threads: int) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    try:
+    with refused("onnxruntime does not load it", path):
         return runtime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
-    # Its exceptions have no base of their own.
+
+
+@contextlib.contextmanager
+def refused(what: str, path: str | Path) -> Iterator[None]:
+    """Gives an error of tf2onnx or onnxruntime, whose kinds have nothing in common, as an `InputError`."""
+    try:
+        yield
     except Exception as error:
-        hint = "update onnxruntime, or export again"
-        raise InputError(f"onnxruntime does not load it: {first_line(error)}", path=path, hint=hint) from error
+        raise InputError(f"{what}: {first_line(error)}", path=path, hint=OTHER_VERSION) from error
 
 
 def scores(of: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
