@@ -6,20 +6,25 @@ from collections.abc import Iterator, Sequence
 
 from kerasbert.schema import Span, Triple
 
+_EAST_ASIAN = "\u2e80"
+"""Here CJK radicals begin; the scripts before it write words with something in between, but for a few in South-East
+Asia, whose mentions inside of longer runs of letters are found all the same."""
+
 
 def occurrences(text: str, mention: str) -> list[Span]:
     """Every place where the mention stands, left to right; letter case is ignored where nothing fits exactly.
 
-    DuIE lower-cases some of its annotations, so that "chanda mushili" is to be found in "Chanda Mushili".
+    DuIE lower-cases some of its annotations, so that "chanda mushili" is to be found in "Chanda Mushili". Where the
+    mention stands as words of their own, it is not looked for inside of others: "Mali" is not meant in "Malians".
     """
     if not mention:
         return []
     found = list(_find_all(text, mention))
-    if found:
-        return found
-    lowered, wanted = text.lower(), mention.lower()
-    # A few letters change their length when lowered (U+0130): offsets would no longer be the text's own.
-    return list(_find_all(lowered, wanted)) if len(lowered) == len(text) else []
+    if not found:
+        lowered, wanted = text.lower(), mention.lower()
+        # A few letters change their length when lowered (U+0130): offsets would no longer be the text's own.
+        found = list(_find_all(lowered, wanted)) if len(lowered) == len(text) else []
+    return [span for span in found if not _cuts_a_word(text, span)] or found
 
 
 def places(text: str, triple: Triple) -> tuple[list[Span], list[Span]]:
@@ -42,6 +47,16 @@ def span_pairs(subjects: Sequence[Span], objects: Sequence[Span]) -> Iterator[tu
 def overlap(a: Span, b: Span) -> bool:
     """Whether two spans share a character."""
     return a.start < b.end and b.start < a.end
+
+
+def _cuts_a_word(text: str, span: Span) -> bool:
+    """Whether a span begins or ends inside a word or number, in scripts that set words apart."""
+    return any(0 < k < len(text) and _is_spaced(text[k - 1]) and _is_spaced(text[k]) for k in span)
+
+
+def _is_spaced(character: str) -> bool:
+    """Whether the character is of a word that others are set apart from, unlike Chinese and Japanese."""
+    return character.isalnum() and character < _EAST_ASIAN
 
 
 def _find_all(text: str, mention: str) -> Iterator[Span]:

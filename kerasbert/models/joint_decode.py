@@ -16,6 +16,10 @@ PARTS = ("gate", "subject", "object", "head", "tail")
 """What speaks for a triple: its predicate, its two spans, and the links of their first and of their last tokens."""
 
 
+ELSEWHERE = 1
+"""In the last column of the joint model's labels: another place of a triple's mentions than the one that is learnt."""
+
+
 class JointScores(NamedTuple):
     """Everything the joint extractor says about a batch, float32.
 
@@ -107,17 +111,20 @@ def candidates(scores: JointScores, gate: float = 0.0, span: float = 0.0, link: 
 def agreement(found: Candidates, triples: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Numbers of triples that are right, found and annotated; places count, not strings.
 
+    What is found at another place of an annotated triple's mentions counts neither way.
+
     Args:
       found: in a batch.
-      triples: the annotation, int [batch, triples, 5], as `JointExtractor` reads it.
+      triples: the annotation, int [batch, rows, 6], as `JointExtractor` reads it.
       length: of the padded inputs.
     """
     length = tf.cast(length, tf.int64)
     triples = tf.cast(triples, tf.int64)
     placed = tf.where((triples[:, :, 0] >= 0) & (triples[:, :, 1] >= 0))
-    gold = tf.concat([placed[:, :1], tf.gather_nd(triples, placed)], axis=1)
+    rows = tf.gather_nd(triples, placed)
+    given = tf.concat([placed[:, :1], rows[:, :5]], axis=1)
     ours = tf.concat([found.row[:, tf.newaxis], found.predicate[:, tf.newaxis], found.subject, found.object], axis=1)
-    predicates = 1 + tf.reduce_max(tf.concat([gold[:, 1], ours[:, 1], [0]], axis=0))
+    predicates = 1 + tf.reduce_max(tf.concat([given[:, 1], ours[:, 1], [0]], axis=0))
 
     def keys(columns: tf.Tensor) -> tf.Tensor:
         key = columns[:, 0] * predicates + columns[:, 1]
@@ -125,9 +132,12 @@ def agreement(found: Candidates, triples: tf.Tensor, length: tf.Tensor) -> tuple
             key = key * length + columns[:, k]
         return tf.unique(key).y
 
-    wanted, claimed = keys(gold), keys(ours)
-    union = tf.size(tf.unique(tf.concat([wanted, claimed], axis=0)).y)
-    return tf.size(wanted) + tf.size(claimed) - union, tf.size(claimed), tf.size(wanted)
+    def size_of_union(*sets: tf.Tensor) -> tf.Tensor:
+        return tf.size(tf.unique(tf.concat(sets, axis=0)).y)
+
+    wanted, claimed, accepted = keys(tf.boolean_mask(given, rows[:, 5] != ELSEWHERE)), keys(ours), keys(given)
+    right = tf.size(wanted) + tf.size(claimed) - size_of_union(wanted, claimed)
+    return right, right + size_of_union(accepted, claimed) - tf.size(accepted), tf.size(wanted)
 
 
 def _spans(scores: JointScores, threshold: float, predicates: tf.Tensor) -> tuple[_Spans, _Spans]:

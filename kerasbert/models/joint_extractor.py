@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasbert.keras import keras, tf
 from kerasbert.models.encoder import EncoderConfig
-from kerasbert.models.joint_decode import JointScores, agreement, candidates
+from kerasbert.models.joint_decode import ELSEWHERE, JointScores, agreement, candidates
 from kerasbert.models.losses import LossTerm, examples, multilabel_term
 from kerasbert.models.metrics import F1Score
 from kerasbert.models.pair_loss import Pairs, pair_loss
@@ -32,10 +32,11 @@ class JointExtractor(ExtractionModel):
 
     Inputs: `[CLS] text [SEP]` as the dictionary of `ExtractionModel`. Output: `JointScores`; nothing in it grows with
     predicates times length times length.
-    Labels for `fit`: int32 [batch, triples, 5], a row a triple: predicate, first and last token of the subject, first
-    and last token of the object, counted from [CLS] = 0 and the last one included. Unused rows are -1; a triple of
-    which only the predicate is known has -1 for its tokens. The loss is the mean over sentences of the sigmoid
-    cross-entropy of the gate and the three multilabel cross-entropies of `pair_loss`.
+    Labels for `fit`: int32 [batch, rows, 6], a row a triple: predicate, first and last token of the subject, first and
+    last token of the object, counted from [CLS] = 0 and the last one included, and 0; or 1 in rows for other places of
+    its two mentions, at which the triple may be found or not. Unused rows are -1; a triple of which only the predicate
+    is known has -1 for its tokens. The loss is the mean over sentences of the sigmoid cross-entropy of the gate and the
+    three multilabel cross-entropies of `pair_loss`.
 
     Args:
       encoder: shape of the encoder.
@@ -85,7 +86,8 @@ class JointExtractor(ExtractionModel):
         )
 
     def loss_terms(self, labels: tf.Tensor, outputs: JointScores) -> list[LossTerm]:
-        predicate, subject_first, subject_last, object_first, object_last = tf.unstack(labels, num=5, axis=2)
+        predicate, subject_first, subject_last, object_first, object_last = tf.unstack(labels[:, :, :5], num=5, axis=2)
+        elsewhere = labels[:, :, 5] == ELSEWHERE
         stated = tf.reduce_sum(tf.one_hot(predicate, self.num_predicates), axis=1) > 0
         placed = subject_first >= 0
         linked = tf.where(placed, predicate, -1)
@@ -94,11 +96,15 @@ class JointExtractor(ExtractionModel):
             tf.concat([subject_first, object_first], axis=1),
             tf.concat([subject_last, object_last], axis=1),
             tf.concat(roles, axis=1),
+            tf.concat([elsewhere, elsewhere], axis=1),
+        )
+        first, last = (
+            Pairs(*sides, linked, elsewhere) for sides in ((subject_first, object_first), (subject_last, object_last))
         )
         losses = (
             pair_loss(outputs.spans, spans, outputs.mask, ordered=True)
-            + pair_loss(outputs.heads, Pairs(subject_first, object_first, linked), outputs.mask, ordered=False)
-            + pair_loss(outputs.tails, Pairs(subject_last, object_last, linked), outputs.mask, ordered=False)
+            + pair_loss(outputs.heads, first, outputs.mask, ordered=False)
+            + pair_loss(outputs.tails, last, outputs.mask, ordered=False)
         )
         return [multilabel_term(outputs.gate, stated), LossTerm(tf.reduce_sum(losses), examples(labels))]
 

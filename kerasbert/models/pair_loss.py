@@ -15,18 +15,21 @@ _TINY = 1e-37
 class Pairs(NamedTuple):
     """Labelled pairs of tokens, int32 [batch, pairs]; the channel is -1 where a row has fewer.
 
-    A pair may be given several times, in one channel or in several.
+    A pair may be given several times, in one channel or in several. Of those with `open` True nothing is known in their
+    channel, unless they are also given without.
     """
 
     first: tf.Tensor
     second: tf.Tensor
     channel: tf.Tensor
+    open: tf.Tensor
 
 
 def pair_loss(scores: PairScores, labelled: Pairs, mask: tf.Tensor, ordered: bool) -> tf.Tensor:
     """Multilabel cross-entropy over the pairs, summed over channels; float32 [batch].
 
-    In every channel the score of each labelled pair is to rise above 0 and that of every other pair to fall below:
+    In every channel the score of each labelled pair is to rise above 0 and that of every other pair to fall below, but
+    for open ones, from which nothing is learnt:
     `log(1 + sum of exp(-s) over the labelled) + log(1 + sum of exp(s) over the others)` (Su et al.,
     kexue.fm/archives/7359; in sparse form for pointers: GPLinker, kexue.fm/archives/8888).
 
@@ -50,13 +53,15 @@ def pair_loss(scores: PairScores, labelled: Pairs, mask: tf.Tensor, ordered: boo
     first, second = (tf.where(valid, side, 0) for side in (labelled.first, labelled.second))
     place = first * tf.shape(mask)[1] + second
     same = (place[:, :, tf.newaxis] == place[:, tf.newaxis, :]) & valid[:, :, tf.newaxis] & valid[:, tf.newaxis, :]
-    stated = tf.matmul(tf.cast(same, tf.float32), tf.one_hot(labelled.channel, channels)) > 0
+    channel_of = tf.one_hot(labelled.channel, channels)
+    named = tf.matmul(tf.cast(same, tf.float32), channel_of) > 0
+    stated = tf.matmul(tf.cast(same & ~labelled.open[:, tf.newaxis], tf.float32), channel_of) > 0
     # Of rows that name the same pair, the first speaks for all.
     repeated = tf.reduce_any(tf.linalg.band_part(same, -1, 0) & ~tf.linalg.band_part(same, 0, 0), axis=2)
     once = (valid & ~repeated)[:, :, tf.newaxis]
     at = scores.at(first, second)
     positive = _log_sum(tf.where(once & stated, -at, _NEVER))
-    rest = _log_sum(tf.where(once & ~stated, at, _NEVER))
+    rest = _log_sum(tf.where(once & ~named, at, _NEVER))
     others = _log_sum_of_pairs(scores, allowed & ~_marked(first, second, valid, tf.shape(mask)[1]))
     zero = tf.zeros_like(rest)
     negative = tf.reduce_logsumexp(tf.stack([zero, rest, others]), axis=0)

@@ -71,7 +71,7 @@ class Places(NamedTuple):
 
     def held(self, first: int, last: int) -> bool:
         """Whether a window holds both mentions."""
-        return next(self.pairs(first, last), None) is not None
+        return bool(_within(self.subjects, first, last)) and bool(_within(self.objects, first, last))
 
 
 def aligned_texts(

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from kerasbert.corpus.locate import overlap as overlaps
 from kerasbert.models.inputs import classification_row, text_capacity
+from kerasbert.models.joint_decode import ELSEWHERE
 from kerasbert.schema import Schema, Sentence, Span
 from kerasbert.text.tokenizer import Tokenizer
-from kerasbert.training.alignment import ExampleReport, aligned_texts, count_missing, is_inside, token_places
+from kerasbert.training.alignment import ExampleReport, Places, aligned_texts, count_missing, is_inside, token_places
 from kerasbert.training.examples import Examples
 from kerasbert.training.store import Record, pack
 
-COLUMNS = 5
+COLUMNS = 6
 _NOWHERE = (-1, -1, -1, -1)
+_HERE = 0
+
+PLACES = 16
+"""Places of a triple's mentions that a window's example states at most, the one that is learnt and others."""
+_COMPARED = 256
 
 
 @dataclass
 class JointExamples(Examples):
-    """Examples whose labels are int32 [triples, 5] as `JointExtractor` reads them, padded with rows of -1."""
+    """Examples whose labels are int32 [rows, 6] as `JointExtractor` reads them, padded with rows of -1."""
 
     def labels_of(self, record: Record) -> np.ndarray:
         return record.labels.reshape(-1, COLUMNS)
@@ -51,10 +59,11 @@ def joint_records(
 ) -> Iterator[Record]:
     """One example a window, with every triple whose mentions it holds; windows without any are examples too.
 
-    Where a mention stands several times in a window and its annotation has no offsets, one pair of places is labelled:
-    the first subject with the first object that does not overlap it. A mention that begins or ends inside a token takes
-    the whole token. A triple that no window holds, because a mention is not found or its mentions share no window,
-    still says that the sentence's first window states its predicate. `report` takes the account.
+    Where a mention stands several times in a window and its annotation has no offsets, the closest pair of places is
+    to be found, of pairs that do not overlap if there are any, and the other pairs may be. A mention that begins or
+    ends inside a token takes the whole token. A triple that no window holds, because a mention is not found or its
+    mentions share no window, still says that the sentence's first window states its predicate. `report` takes the
+    account.
     """
     vocabulary = tokenizer.vocabulary
     for text in aligned_texts(sentences, tokenizer, text_capacity(max_length, "classification"), overlap, report):
@@ -63,21 +72,37 @@ def joint_records(
         for triple in text.sentence.triples:
             predicate = schema.index(triple.predicate)
             places = token_places(text, triple)
-            pairs = [(n, next(places.pairs(*window), None)) for n, window in enumerate(text.windows)]
-            held = [(n, pair) for n, pair in pairs if pair is not None]
-            for n, (subject, object_) in held:
+            held = [(n, _ranked(places, window)) for n, window in enumerate(text.windows) if places.held(*window)]
+            for n, pairs in held:
                 first = text.windows[n][0]
-                found[n][(predicate, *_tokens(subject, first), *_tokens(object_, first))] = None
+                for k, (subject, object_) in enumerate(pairs):
+                    tokens = *_tokens(subject, first), *_tokens(object_, first)
+                    found[n][(predicate, *tokens, ELSEWHERE if k else _HERE)] = None
             if held:
                 report.labelled += 1
-                report.inside_token += is_inside(places, held[0][1])
+                report.inside_token += is_inside(places, held[0][1][0])
             else:
                 count_missing(places, report)
-                found[0][(predicate, *_NOWHERE)] = None
+                found[0][(predicate, *_NOWHERE, _HERE)] = None
         for (first, last), triples in zip(text.windows, found, strict=True):
             report.examples += 1
             row = classification_row(text.ids[first:last], vocabulary.cls_id, vocabulary.sep_id)
             yield Record(row, np.asarray(list(triples), np.int32).reshape(-1))
+
+
+def _ranked(places: Places, window: tuple[int, int]) -> list[tuple[Span, Span]]:
+    """Where a window may state a triple, the place to learn first; of others those that are the mentions exactly.
+
+    In a long text that holds a mention hundreds of times the leftmost pairs are compared.
+    """
+    pairs = sorted(itertools.islice(places.pairs(*window), _COMPARED), key=_gap)
+    return pairs[:1] + [pair for pair in pairs[1:PLACES] if not is_inside(places, pair)]
+
+
+def _gap(pair: tuple[Span, Span]) -> tuple[bool, int]:
+    """Whether two mentions overlap, and the number of tokens between them."""
+    left, right = sorted(pair)
+    return overlaps(left, right), right.start - left.end
 
 
 def _tokens(span: Span, first: int) -> tuple[int, int]:

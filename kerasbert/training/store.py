@@ -31,7 +31,7 @@ from kerasbert.models.inputs import Row
 from kerasbert.schema import Sentence
 from kerasbert.training.alignment import ExampleReport
 
-FORMAT = 1
+FORMAT = 2
 """To be raised whenever the same sentences become other examples, or are kept in another way."""
 
 PART = 8192

@@ -10,7 +10,7 @@ import numpy as np
 from kerasbert.bundle import Bundle
 from kerasbert.extraction.joint import JointPipeline
 from kerasbert.keras import tf
-from kerasbert.models.joint_decode import Candidates, JointScores, candidates
+from kerasbert.models.joint_decode import ELSEWHERE, Candidates, JointScores, candidates
 from kerasbert.models.joint_extractor import text_mask
 from kerasbert.schema import Schema, Sentence
 from kerasbert.text.vocabulary import Vocabulary
@@ -39,9 +39,9 @@ def gold_scores(labels: Sequence[np.ndarray], mask: Any, predicates: int) -> Any
     gate = np.full((batch, predicates), NO, np.float32)
     spans, heads, tails = (Table(batch, channels, length) for channels in (2, predicates, predicates))
     for b, triples in enumerate(labels):
-        for predicate, sf, sl, of, ol in triples.tolist():
+        for predicate, sf, sl, of, ol, kind in triples.tolist():
             gate[b, predicate] = YES
-            if sf >= 0:
+            if sf >= 0 and kind != ELSEWHERE:
                 spans.scores[b, 0, sf, sl] = spans.scores[b, 1, of, ol] = YES
                 heads.scores[b, predicate, sf, of] = tails.scores[b, predicate, sl, ol] = YES
     return JointScores(tf.constant(gate), spans, heads, tails, mask)

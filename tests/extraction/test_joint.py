@@ -90,7 +90,7 @@ def test_a_mention_that_a_window_cuts_is_left_to_the_next() -> None:
     pipeline, examples = oracle([Sentence(text, (whole,))], max_length=14, overlap=6)
     assert len(examples) == 3
     packed = examples.packed
-    seen = Record(packed[0].row, np.asarray([tiny.SCHEMA.index("首都"), 10, 11, 12, 12], np.int32))
+    seen = Record(packed[0].row, np.asarray([tiny.SCHEMA.index("首都"), 10, 11, 12, 12, 0], np.int32))
     examples.packed = pack([seen, packed[1], packed[2]])
     (found,) = pipeline.extract([text])
     assert places(found) == [("首都", Span(9, 11), Span(11, 14))]

@@ -71,7 +71,7 @@ def test_nothing_at_all() -> None:
         scores = random_scores(batch, length, 2, -50.0)
         found = candidates(scores)
         assert [tensor.shape[0] for tensor in found] == [0] * 5
-        counts = agreement(found, tf.fill([batch, 0, 5], -1), tf.constant(length))
+        counts = agreement(found, tf.fill([batch, 0, 6], -1), tf.constant(length))
         assert [int(count) for count in counts] == [0, 0, 0]
 
 
@@ -114,9 +114,14 @@ def test_agreement_counts_triples() -> None:
     triples = tf.constant(
         [
             # Right; right and given twice; only its predicate is known.
-            [[2, 1, 2, 4, 5], [2, 1, 2, 4, 5], [1, -1, -1, -1, -1]],
+            [[2, 1, 2, 4, 5, 0], [2, 1, 2, 4, 5, 0], [1, -1, -1, -1, -1, 0]],
             # Another end; that of the other input; padding.
-            [[2, 3, 3, 6, 6], [1, 1, 2, 4, 5], [-1, -1, -1, -1, -1]],
+            [[2, 3, 3, 6, 6, 0], [1, 1, 2, 4, 5, 0], [-1, -1, -1, -1, -1, -1]],
         ]
     )
     assert [int(count) for count in agreement(found, triples, tf.constant(9))] == [1, 3, 3]
+    # Another place of what is annotated elsewhere is neither right nor wrong; one that was found, and one that was not;
+    # a place that is learnt stays so.
+    others = tf.constant([[[1, 1, 2, 4, 5, 1], [2, 1, 2, 4, 5, 1]], [[2, 7, 7, 6, 6, 1], [-1, -1, -1, -1, -1, -1]]])
+    triples = tf.concat([triples, others], axis=1)
+    assert [int(count) for count in agreement(found, triples, tf.constant(9))] == [1, 2, 3]

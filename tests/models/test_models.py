@@ -48,10 +48,11 @@ def batch(kind: str, count: int = 6, length: int = 9) -> tuple[dict[str, np.ndar
     if kind == "predicate":
         return inputs, random.integers(0, 2, (count, PREDICATES)).astype(np.int32)
     if kind == "joint":
-        triples = np.full((count, 2, 5), -1, np.int32)
-        triples[:, 0] = [[n % PREDICATES, 1, 2, 1 + n % 2, 2] for n in range(count)]
-        triples[::2, 1] = [2, -1, -1, -1, -1]
-        triples[0, 1] = [1, 2, 2, 1, 1]
+        triples = np.full((count, 3, 6), -1, np.int32)
+        triples[:, 0] = [[n % PREDICATES, 1, 2, 1 + n % 2, 2, 0] for n in range(count)]
+        triples[::2, 1] = [2, -1, -1, -1, -1, 0]
+        triples[0, 1] = [1, 2, 2, 1, 1, 0]
+        triples[:4, 2] = [[n % PREDICATES, 1, 2, 1, 1, 1] for n in range(4)]
         return inputs, triples
     if kind == "native":
         labels = np.where(mask == 1, random.integers(0, len(BIO_LABELS), mask.shape), IGNORED_LABEL)
@@ -101,12 +102,13 @@ def joint_loss_by_hand(outputs: JointScores, triples: np.ndarray, sigmoid_loss: 
     ):
         base, first, second = (np.asarray(part, np.float64) for part in scores)
         table = base[:, None] + first.transpose(0, 2, 1)[..., None] + second.transpose(0, 2, 1)[:, :, None]
-        positive = np.zeros(table.shape, bool)
+        positive, elsewhere = np.zeros(table.shape, bool), np.zeros(table.shape, bool)
         for n, k in zip(*np.nonzero(placed), strict=True):
             for channel, a, b in picked:
                 row = triples[n, k]
-                positive[n, row[0] if channel is None else channel, row[a], row[b]] = True
-        negative = both & (np.triu(np.ones(table.shape[2:], bool)) if ordered else True) & ~positive
+                kind = elsewhere if row[5] else positive
+                kind[n, row[0] if channel is None else channel, row[a], row[b]] = True
+        negative = both & (np.triu(np.ones(table.shape[2:], bool)) if ordered else True) & ~positive & ~elsewhere
         for sign, chosen in ((-1, positive), (1, negative)):
             total += np.log1p(np.where(chosen, np.exp(sign * table), 0).sum(axis=(2, 3))).sum(axis=1).mean()
     return float(total)

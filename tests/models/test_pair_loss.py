@@ -19,36 +19,41 @@ def scores(scale: float, seed: int = 1) -> PairScores:
 
 
 MASK = np.asarray([[0, 1, 1, 1, 1, 1, 0], [0, 1, 1, 1, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0]], np.float32)
-# (first, second, channel): a pair twice in one channel, the same pair in another one, a row without any, padding.
-ROWS = [[(1, 3, 0), (1, 3, 0), (1, 3, 2), (2, 2, 1)], [(3, 3, 3), (-1, -1, -1), (1, 2, 3)], []]
+Rows = list[list[tuple[int, ...]]]
+# (first, second, channel) and a 1 where the pair is open: a pair twice in one channel, the same pair in another one and
+# open in a third, an open pair that is given without, too, one that is open alone, a row without any, padding.
+ROWS: Rows = [
+    [(1, 3, 0), (1, 3, 0), (1, 3, 2), (2, 2, 1), (1, 3, 1, 1), (2, 2, 1, 1), (4, 5, 3, 1)],
+    [(3, 3, 3), (-1, -1, -1), (1, 2, 3), (1, 2, 0, 1), (1, 2, 0, 1)],
+    [],
+]
 
 
-def labelled(rows: list[list[tuple[int, int, int]]]) -> Pairs:
+def labelled(rows: Rows) -> Pairs:
     width = max(map(len, rows))
-    table = np.full((len(rows), width, 3), -1, np.int32)
+    table = np.full((len(rows), width, 4), -1, np.int32)
     for n, row in enumerate(rows):
-        table[n, : len(row)] = np.asarray(row, np.int32).reshape(-1, 3)
-    return Pairs(*(tf.constant(table[:, :, k]) for k in range(3)))
+        for k, values in enumerate(row):
+            table[n, k] = (*values, 0)[:4]
+    return Pairs(*(tf.constant(table[:, :, k]) for k in range(3)), tf.constant(table[:, :, 3] == 1))
 
 
-def dense(
-    parts: PairScores, rows: list[list[tuple[int, int, int]]], mask: np.ndarray, ordered: bool
-) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+def dense(parts: PairScores, rows: Rows, mask: np.ndarray, ordered: bool) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
     """Loss of every input and the gradients of their sum, from a table of all pairs in all channels."""
     base, first, second = (np.asarray(part, np.float64) for part in parts)
     table = base[:, None] + first.transpose(0, 2, 1)[..., None] + second.transpose(0, 2, 1)[:, :, None]
     allowed = (mask[:, :, None] * mask[:, None, :]) > 0
     if ordered:
         allowed &= np.triu(np.ones((LENGTH, LENGTH), bool))
-    positive = np.zeros(table.shape, bool)
+    positive, open_ = np.zeros(table.shape, bool), np.zeros(table.shape, bool)
     for n, row in enumerate(rows):
-        for m, k, c in row:
+        for m, k, c, *may in row:
             if c >= 0:
-                positive[n, c, m, k] = True
+                (open_ if may else positive)[n, c, m, k] = True
     losses, gradient = np.zeros(len(rows)), np.zeros(table.shape)
     for n in range(len(rows)):
         for c in range(table.shape[1]):
-            for sign, chosen in ((-1, positive[n, c]), (1, allowed[n] & ~positive[n, c])):
+            for sign, chosen in ((-1, positive[n, c]), (1, allowed[n] & ~positive[n, c] & ~open_[n, c])):
                 values = np.append(sign * table[n, c][chosen], 0.0)
                 total = np.logaddexp.reduce(values)
                 losses[n] += total
@@ -60,9 +65,7 @@ def dense(
     )
 
 
-def computed(
-    parts: PairScores, rows: list[list[tuple[int, int, int]]], mask: np.ndarray, ordered: bool
-) -> tuple[np.ndarray, list[np.ndarray]]:
+def computed(parts: PairScores, rows: Rows, mask: np.ndarray, ordered: bool) -> tuple[np.ndarray, list[np.ndarray]]:
     with tf.GradientTape() as tape:
         tape.watch(parts)
         losses = pair_loss(parts, labelled(rows), tf.constant(mask), ordered)
@@ -132,7 +135,7 @@ def test_in_a_graph_of_unknown_sizes(jit_compile: bool) -> None:
         jit_compile=jit_compile,
         input_signature=[
             PairScores(*(tf.TensorSpec([None] * 3, tf.float32) for _ in range(3))),
-            Pairs(*(tf.TensorSpec([None, None], tf.int32) for _ in range(3))),
+            Pairs(*(tf.TensorSpec([None, None], kind) for kind in (tf.int32, tf.int32, tf.int32, tf.bool))),
             tf.TensorSpec([None, None], tf.float32),
         ],
     )
@@ -147,12 +150,17 @@ def test_in_a_graph_of_unknown_sizes(jit_compile: bool) -> None:
 
 def test_nothing_grows_with_channels_times_pairs() -> None:
     length, channels = 96, 500
-    graph = tf.function(lambda a, b, c, d, m: pair_loss(PairScores(a, b, c), Pairs(*tf.unstack(d, 3, 2)), m, True))
+
+    def run(*parts: tf.Tensor) -> tf.Tensor:
+        first, second, channel, may = tf.unstack(parts[3], 4, 2)
+        return pair_loss(PairScores(*parts[:3]), Pairs(first, second, channel, may == 1), parts[4], True)
+
+    graph = tf.function(run)
     concrete = graph.get_concrete_function(
         tf.TensorSpec([2, length, length]),
         tf.TensorSpec([2, length, channels]),
         tf.TensorSpec([2, length, channels]),
-        tf.TensorSpec([2, 30, 3], tf.int32),
+        tf.TensorSpec([2, 30, 4], tf.int32),
         tf.TensorSpec([2, length]),
     )
     sizes = [

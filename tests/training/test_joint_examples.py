@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from kerasbert.schema import Schema, Sentence, Span, Triple
-from kerasbert.training.joint_examples import JointExamples, joint_examples
+from kerasbert.training.joint_examples import PLACES, JointExamples, joint_examples
 from tests import tiny
 from tests.training.test_examples import account, annotated
 
@@ -26,7 +26,7 @@ def test_places_exactly() -> None:
     names = [[TOKENIZER.vocabulary.tokens[k] for k in row.ids] for row in made.rows]
     assert names[0] == ["[CLS]", "ann", "##n", "住", "在", "白", "渡", "[SEP]"]
     assert made.rows[0].second_segment == 8
-    assert made.labels[0].tolist() == [[LIVES, 1, 2, 5, 6]]
+    assert made.labels[0].tolist() == [[LIVES, 1, 2, 5, 6, 0]]
     assert names[1] == ["[CLS]", "海", "国", "的", "。", "[SEP]"] and made.labels[1].tolist() == []
     assert account(made.report) == {"sentences": 2, "triples": 1, "windows": 2, "labelled": 1, "examples": 2}
 
@@ -39,26 +39,56 @@ def test_nested_overlapping_and_one_character_mentions_all_have_a_place() -> Non
         Triple("石桥镇", "首都", "桥"),
     )
     made = made_of(Sentence("石桥镇", triples))
-    assert made.labels[0].tolist() == [[CAPITAL, 1, 3, 2, 2], [CAPITAL, 1, 2, 1, 3], [BORN, 1, 3, 1, 3]]
+    assert made.labels[0].tolist() == [
+        [CAPITAL, 1, 3, 2, 2, 0],
+        [CAPITAL, 1, 2, 1, 3, 0],
+        [BORN, 1, 3, 1, 3, 0],
+    ]
     assert (made.report.triples, made.report.labelled, made.report.collided) == (4, 4, 0)
 
 
-def test_of_repeated_mentions_the_first_that_do_not_overlap() -> None:
+def test_of_repeated_mentions_the_closest_are_learnt_and_the_others_are_open() -> None:
     made = made_of(Sentence("石桥镇，石桥，青岚，青岚", (Triple("石桥", "首都", "青岚"),)))
-    assert made.labels[0].tolist() == [[CAPITAL, 1, 2, 8, 9]]
+    assert made.labels[0].tolist() == [
+        [CAPITAL, 5, 6, 8, 9, 0],
+        [CAPITAL, 5, 6, 11, 12, 1],
+        [CAPITAL, 1, 2, 8, 9, 1],
+        [CAPITAL, 1, 2, 11, 12, 1],
+    ]
     there = Triple("石桥", "首都", "青岚", subject_span=Span(4, 6), object_span=Span(10, 12))
-    assert made_of(Sentence("石桥镇，石桥，青岚，青岚", (there,))).labels[0].tolist() == [[CAPITAL, 5, 6, 11, 12]]
+    assert made_of(Sentence("石桥镇，石桥，青岚，青岚", (there,))).labels[0].tolist() == [[CAPITAL, 5, 6, 11, 12, 0]]
+
+
+def test_of_repeated_mentions_those_that_overlap_come_last() -> None:
+    made = made_of(Sentence("石桥镇，青岚，石桥", (Triple("石桥镇", "首都", "石桥"),)))
+    assert made.labels[0].tolist() == [[CAPITAL, 1, 3, 8, 9, 0], [CAPITAL, 1, 3, 1, 2, 1]]
+
+
+def test_a_word_is_not_looked_for_inside_of_others_if_it_stands_alone() -> None:
+    made = made_of(Sentence("Annn, Ann", (Triple("Ann", "居住地", "Ann"),)))
+    names = [TOKENIZER.vocabulary.tokens[k] for k in made.rows[0].ids]
+    place = names.index("ann", 2)
+    assert made.labels[0].tolist() == [[LIVES, place, place, place, place, 0]]
+    assert made.report.inside_token == 0
+
+
+def test_other_places_are_bounded() -> None:
+    made = made_of(Sentence("石桥青岚" * 15, (Triple("石桥", "首都", "青岚"),)), max_length=64)
+    labels = made.labels[0]
+    assert len(labels) == PLACES and labels[:, 5].tolist() == [0] + [1] * (PLACES - 1)
+    # The closest ones of all 225.
+    assert (np.abs(labels[:, 1] - labels[:, 3]) == 2).all()
 
 
 def test_what_cannot_be_placed_still_states_its_predicate() -> None:
     made = made_of(Sentence("青岚。", (Triple("白渡", "首都", "青岚"), Triple("白渡", "首都", "云溪"))))
-    assert made.labels[0].tolist() == [[CAPITAL, -1, -1, -1, -1]]
+    assert made.labels[0].tolist() == [[CAPITAL, -1, -1, -1, -1, 0]]
     assert account(made.report) == {"sentences": 1, "triples": 2, "windows": 1, "not_found": 2, "examples": 1}
 
 
 def test_inside_a_token_and_without_any() -> None:
     made = made_of(Sentence("Ann住在白渡", (Triple("nn", "居住地", "白渡"),)), Sentence("\u200b \u200b"))
-    assert made.labels[0].tolist() == [[LIVES, 1, 1, 4, 5]] and len(made) == 1
+    assert made.labels[0].tolist() == [[LIVES, 1, 1, 4, 5, 0]] and len(made) == 1
     assert (made.report.inside_token, made.report.without_tokens) == (1, 1)
 
 
@@ -67,9 +97,9 @@ def test_windows_hold_the_triples_of_their_own_mentions() -> None:
     triples = (Triple("海国", "首都", "青岚"), Triple("北陆", "首都", "白渡"), Triple("海国", "出生地", "白渡"))
     made = made_of(Sentence(text, triples), max_length=14)
     assert [labels.tolist() for labels in made.labels] == [
-        [[CAPITAL, 3, 4, 1, 2], [BORN, -1, -1, -1, -1]],
+        [[CAPITAL, 3, 4, 1, 2, 0], [BORN, -1, -1, -1, -1, 0]],
         [],
-        [[CAPITAL, 11, 12, 9, 10]],
+        [[CAPITAL, 11, 12, 9, 10, 0]],
     ]
     assert (made.report.labelled, made.report.across_windows, made.report.examples) == (2, 1, 3)
     shared = "的" * 9 + "青岚海国" + "的" * 9
@@ -86,7 +116,7 @@ def test_places_are_the_tokens_of_the_mentions(sentence: Sentence) -> None:
     texts = {triple: {triple.subject.lower(), triple.object.lower()} for triple in sentence.triples}
     for row, labels in zip(made.rows, made.labels, strict=True):
         assert len({tuple(label) for label in labels.tolist()}) == len(labels)
-        for predicate, *places in labels.tolist():
+        for predicate, *places, _ in labels.tolist():
             assert tiny.SCHEMA.names[predicate] in {triple.predicate for triple in texts}
             if places[0] >= 0:
                 assert 1 <= places[0] <= places[1] < len(row.ids) - 1 and 1 <= places[2] <= places[3] < len(row.ids) - 1
@@ -95,16 +125,16 @@ def test_places_are_the_tokens_of_the_mentions(sentence: Sentence) -> None:
 def test_batches_are_padded_with_rows_of_nothing() -> None:
     made = made_of(*tiny.sentences(3), Sentence("海国的。"))
     inputs, labels = made.batch([0, 1, 3])
-    assert labels.shape == (3, 2, 5) and labels.dtype == np.int32
+    assert labels.shape == (3, 2, 6) and labels.dtype == np.int32
     assert labels[1].tolist() == made.labels[1].tolist()
-    assert labels[0, 1].tolist() == labels[2, 0].tolist() == [-1] * 5
+    assert labels[0, 1].tolist() == labels[2, 0].tolist() == [-1] * 6
     assert inputs["input_ids"].shape[0] == 3
-    assert made.batch([3])[1].shape == (1, 0, 5)
-    assert made.batch(np.zeros(0, np.int64), length=9)[1].shape == (0, 0, 5)
+    assert made.batch([3])[1].shape == (1, 0, 6)
+    assert made.batch(np.zeros(0, np.int64), length=9)[1].shape == (0, 0, 6)
 
 
 @pytest.mark.parametrize("count", [1, 500])
 def test_schemas_of_any_size(count: int) -> None:
     schema = Schema.from_signatures([(f"r{k:03d}", "", "") for k in range(count)])
     made = made_of(Sentence("海国，青岚", (Triple("海国", f"r{count - 1:03d}", "青岚"),)), schema=schema)
-    assert made.labels[0].tolist() == [[count - 1, 1, 2, 4, 5]]
+    assert made.labels[0].tolist() == [[count - 1, 1, 2, 4, 5, 0]]
