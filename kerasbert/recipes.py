@@ -27,7 +27,7 @@ from kerasbert.training.bundling import PIPELINE, earlier_bundle, holds_bundle, 
 from kerasbert.training.config import TrainingConfig
 from kerasbert.training.examples import Examples
 from kerasbert.training.loop import Outcome, train_model
-from kerasbert.training.materials import Materials, read_materials, stage_examples
+from kerasbert.training.materials import Materials, marks_capitals, read_materials, stage_examples
 from kerasbert.training.memory import parts_needed
 from kerasbert.training.output import claimed, holds_training, recorded
 from kerasbert.training.publish import published
@@ -226,7 +226,8 @@ def build_model(stage: str, materials: Materials, config: TrainingConfig) -> Ext
     predicates, dropout = len(materials.schema), config.model.dropout
     model: ExtractionModel
     if stage == "joint":
-        model = JointExtractor(materials.encoder, predicates, head_size=config.joint.head_size, dropout=dropout)
+        size, capitals = config.joint.head_size, marks_capitals(config, materials.encoder)
+        model = JointExtractor(materials.encoder, predicates, head_size=size, dropout=dropout, capitals=capitals)
     elif stage == "predicate":
         threshold = config.predicate.threshold
         model = PredicateClassifier(materials.encoder, predicates, dropout=dropout, threshold=threshold)

@@ -26,7 +26,7 @@ from kerasbert.text.tokenizer import shared_tokenizer
 
 DEFAULT_THRESHOLD = 0.5
 
-GATE_FLOOR, SPAN_FLOOR, LINK_FLOOR = -4.0, -3.0, -3.0
+GATE_FLOOR, SPAN_FLOOR, LINK_FLOOR = -10.0, -8.0, -8.0
 """Logits below which a part rules its triple out; about the others, all parts together decide."""
 
 
@@ -84,7 +84,7 @@ class JointPipeline:
         self.threshold = settings.get("threshold", DEFAULT_THRESHOLD) if threshold is None else threshold
         self.calibration = Calibration.from_dict(settings.get("calibration", UNCALIBRATED.to_dict()))
         self.exclusive = bool(settings.get("exclusive", False))
-        self.tokenizer = shared_tokenizer(bundle.vocabulary, bundle.lower_case)
+        self.tokenizer = shared_tokenizer(bundle.vocabulary, bundle.lower_case, model.capitals)
         self._predicates = {predicate.name: predicate for predicate in bundle.schema}
         self._max_length = int(bundle.settings["max_length"])
         self._overlap = int(bundle.settings["overlap"])

@@ -12,6 +12,7 @@ from kerasbert.models.metrics import F1Score
 from kerasbert.models.pair_loss import Pairs, pair_loss
 from kerasbert.models.pointer import PairScores, pair_scores
 from kerasbert.models.task import ExtractionModel, head
+from kerasbert.text.tokenizer import CAPITAL
 
 # Almost every pair is no span and no link, and almost every predicate is not stated: starting there saves the steps
 # that would teach it (as Lin et al. 2017 do for focal loss). Two halves make a pair's score.
@@ -30,8 +31,8 @@ class JointExtractor(ExtractionModel):
     says what the input states, from each unit's maximum over the text: one word is often all the evidence, and so each
     predicate finds its word directly, whether or not pretraining taught the first token to gather the sentence.
 
-    Inputs: `[CLS] text [SEP]` as the dictionary of `ExtractionModel`. Output: `JointScores`; nothing in it grows with
-    predicates times length times length.
+    Inputs: `[CLS] text [SEP]` as the dictionary of `ExtractionModel`; with `capitals`, ids are marked. Output:
+    `JointScores`; nothing in it grows with predicates times length times length.
     Labels for `fit`: int32 [batch, rows, 6], a row a triple: predicate, first and last token of the subject, first and
     last token of the object, counted from [CLS] = 0 and the last one included, and 0; or 1 in rows for other places of
     its two mentions, at which the triple may be found or not. Unused rows are -1; a triple of which only the predicate
@@ -43,6 +44,12 @@ class JointExtractor(ExtractionModel):
       num_predicates: predicates of the schema.
       head_size: width of queries and keys, even.
       dropout: probability of dropping a hidden unit before the heads, in training only.
+      capitals: whether ids are those of a `Tokenizer` that marks capitals. A lower-cased vocabulary hides that "Al Asad
+        Airbase" is a name and "Al Asad airbase" a name and a word. What tells them apart needs no weights of its own:
+        a marked token has the embedding of the second segment, which this input has no other use for.
+
+    Raises:
+      ValueError: an odd head size, or capitals without a second segment to mark them by.
     """
 
     def __init__(
@@ -51,14 +58,18 @@ class JointExtractor(ExtractionModel):
         num_predicates: int,
         head_size: int = 64,
         dropout: float = 0.1,
+        capitals: bool = False,
         name: str = "joint_extractor",
         **kwargs: Any,
     ) -> None:
         super().__init__(encoder, name=name, **kwargs)
         if head_size < 2 or head_size % 2:
             raise ValueError(f"head_size is {head_size}; it must be even and positive")
+        if capitals and self.encoder_config.type_vocab_size < 2:
+            raise ValueError("the encoder has one segment; capitals are marked by the second one's embedding")
         self.num_predicates = num_predicates
         self.head_size = head_size
+        self.capitals = capitals
         # The gate reads the text's tokens, and nothing else the pooled first one.
         self.encoder.get_layer("pooler_transform").trainable = False
         self.dropout = keras.layers.Dropout(dropout)
@@ -74,6 +85,9 @@ class JointExtractor(ExtractionModel):
         self.build_weights()
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> JointScores:
+        if self.capitals:
+            ids = inputs["input_ids"]
+            inputs = {**inputs, "input_ids": ids % CAPITAL, "segment_ids": ids // CAPITAL}
         sequence, _ = self.encode(inputs, training)
         states = self.dropout(sequence, training=training)
         mask = text_mask(inputs["input_mask"])
@@ -124,6 +138,7 @@ class JointExtractor(ExtractionModel):
             "num_predicates": self.num_predicates,
             "head_size": self.head_size,
             "dropout": self.dropout.rate,
+            "capitals": self.capitals,
         }
 
 

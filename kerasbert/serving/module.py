@@ -9,6 +9,7 @@ from kerasbert.serving.statements import Statements, joint_statements, pipeline_
 from kerasbert.serving.triples import Types, argument_types, best_statements, padded
 from kerasbert.serving.weights import NarrowWeights
 from kerasbert.serving.windows import Tokens
+from kerasbert.text.tokenizer import CAPITAL
 
 TEXT_SIGNATURE, IDS_SIGNATURE = "serving_default", "ids"
 
@@ -68,15 +69,17 @@ class ExtractionModule(tf.Module):
         """The triples of texts that were tokenized elsewhere, by their places alone.
 
         Args:
-          ids: int32 [N, length], of the tokens without [CLS] and [SEP], filled up with zeros at the end.
+          ids: int32 [N, length], of the tokens without [CLS] and [SEP], filled up with zeros at the end; plus CAPITAL
+            for tokens that begin with a capital letter, if the model is told of them.
 
         Returns:
           As for `extract`, without `subject` and `object`; places are counted in tokens.
         """
         # A GPU would take zeros for an embedding that is not there.
         words = len(self._pipeline.bundle.vocabulary)
-        known = tf.reduce_all((ids >= 0) & (ids < words))
-        with tf.control_dependencies([tf.debugging.Assert(known, [f"ids must be from 0 to {words - 1}"])]):
+        marked, marks = ids // CAPITAL, f", plus {CAPITAL} for capitals" if self._tokenizer.mark_capitals else ""
+        known = tf.reduce_all((ids % CAPITAL < words) & (marked >= 0) & (marked <= int(self._tokenizer.mark_capitals)))
+        with tf.control_dependencies([tf.debugging.Assert(known, [f"ids must be from 0 to {words - 1}{marks}"])]):
             ids = tf.identity(ids)
         place = tf.range(tf.shape(ids, tf.int64)[1])
         lengths = tf.reduce_max(tf.where(ids != 0, place + 1, 0), axis=1)

@@ -23,12 +23,13 @@ from kerasbert.files import atomic_directory, write_json
 from kerasbert.keras import tf
 from kerasbert.models.inputs import labeling_row, pad, text_capacity
 from kerasbert.models.joint_decode import JointScores
+from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import INPUT_NAMES, ExtractionModel
 from kerasbert.serving.export import sample_texts
 from kerasbert.serving.module import stages
 from kerasbert.serving.onnx_scores import DESCRIPTION, OTHER_VERSION, PAIRS, refused, require, scores, session
-from kerasbert.text.tokenizer import shared_tokenizer
+from kerasbert.text.tokenizer import CAPITAL, shared_tokenizer
 
 WEIGHTS = ("float32", "int8")
 """int8 is onnxruntime's dynamic quantization: products of bytes, with activations rounded as they come."""
@@ -125,6 +126,7 @@ def export_onnx(
                 "inputs": dict.fromkeys(INPUT_NAMES, "int32 [batch, length]"),
                 "weights": weights,
                 "lower_case": bundle.lower_case,
+                "capitals": CAPITAL if _capitals(bundle) else 0,
                 "predicates": list(bundle.schema.names),
                 "settings": bundle.settings,
                 **_labeling(bundle),
@@ -189,9 +191,16 @@ def _labeling(bundle: Bundle) -> dict[str, Any]:
     return {"predicate_ids": list(bundle.predicate_ids), "form": labeler.form, "labels": list(labeler.labels)}
 
 
+def _capitals(bundle: Bundle) -> bool:
+    """Whether ids are marked where a token begins with a capital letter."""
+    model = bundle.models.get("joint")
+    return isinstance(model, JointExtractor) and model.capitals
+
+
 def _some_inputs(bundle: Bundle) -> dict[str, np.ndarray]:
     """A batch of texts of the sample, of several lengths, in the form that has two segments."""
-    tokenizer, vocabulary = shared_tokenizer(bundle.vocabulary, bundle.lower_case), bundle.vocabulary
+    vocabulary = bundle.vocabulary
+    tokenizer = shared_tokenizer(vocabulary, bundle.lower_case, _capitals(bundle))
     longest = min(_LONGEST, int(bundle.settings["max_length"]))
     texts = tf.constant([text.encode() for text in sample_texts(_CHECKED)[:_CHECKED]])
     ids = tokenizer(texts).ids.to_list()

@@ -20,6 +20,11 @@ import tensorflow_text as tf_text  # isort: skip
 _LONGEST_WORD = 200  # characters; BERT gives up on longer words
 _LONGEST_PIECE = 255  # bytes of UTF-8; tensorflow_text refuses longer vocabulary entries
 _PREFIX = "##"
+
+CAPITAL = 1 << 20
+"""What a tokenizer that marks capitals adds to the ids of tokens that begin with one; vocabularies are smaller."""
+
+_CASED = 0x20000  # no code point from here on has letter case
 _CHUNK = 1 << 20  # characters handed to the graph at a time, which bounds the memory of its intermediate results
 
 
@@ -72,21 +77,24 @@ class Tokenizer(tf.Module):
     Args:
       vocabulary: the wordpieces.
       lower_case: lower-case texts and strip accents: True for uncased checkpoints and the released Chinese one.
+      mark_capitals: add `CAPITAL` to the id of every token that begins with a capital letter in the text.
 
     Raises:
       InputError: a vocabulary entry is longer than tensorflow_text allows.
     """
 
-    def __init__(self, vocabulary: Vocabulary, lower_case: bool = True) -> None:
+    def __init__(self, vocabulary: Vocabulary, lower_case: bool = True, mark_capitals: bool = False) -> None:
         super().__init__()
         self.vocabulary = vocabulary
         self.lower_case = lower_case
+        self.mark_capitals = mark_capitals
         self._normalizer = Normalizer(lower_case)
         single = np.full(CODE_POINTS, vocabulary.unk_id, np.int32)
         for k, token in enumerate(vocabulary.tokens):
             if len(token) == 1:
                 single[ord(token)] = k
         self._single = CodePointTable(single)
+        self._capital = _capitals() if mark_capitals else None
         with tf.device("CPU:0"):
             self._wordpiece = tf_text.FastWordpieceTokenizer(
                 _reachable(vocabulary),
@@ -140,7 +148,7 @@ class Tokenizer(tf.Module):
         """`tokens` of many texts."""
         names = self.vocabulary.tokens
         encoded = self.encode(texts)
-        tokens = [names[k] for k in encoded.ids.tolist()]
+        tokens = [names[k % CAPITAL] for k in encoded.ids.tolist()]
         return [tokens[start:end] for start, end in pairwise(encoded.row_splits.tolist())]
 
     def tokens_not_unknown_batch(self, texts: Sequence[str]) -> list[list[str]]:
@@ -148,9 +156,10 @@ class Tokenizer(tf.Module):
         names, unknown = self.vocabulary.tokens, self.vocabulary.unk_id
         rows: list[list[str]] = []
         for run in self._runs(texts):
-            tokens = [names[k] for k in run.ids.tolist()]
+            ids = run.ids % CAPITAL
+            tokens = [names[k] for k in ids.tolist()]
             lasts = np.append(run.firsts[1:], run.code_points.size)
-            for k in np.flatnonzero((run.ids == unknown) & (lasts - run.firsts <= _LONGEST_WORD)).tolist():
+            for k in np.flatnonzero((ids == unknown) & (lasts - run.firsts <= _LONGEST_WORD)).tolist():
                 tokens[k] = "".join(map(chr, run.code_points[run.firsts[k] : lasts[k]].tolist()))
             rows.extend(tokens[start:end] for start, end in pairwise(run.row_splits.tolist()))
         return rows
@@ -186,8 +195,11 @@ class Tokenizer(tf.Module):
         ends = tf.gather(characters.ends, tf.concat([firsts, tf.shape(ids)], 0)[1:] - 1)
         token_splits = tf.searchsorted(starts, row_splits, out_type=tf.int64)
         row_starts = tf.repeat(row_splits[:-1], token_splits[1:] - token_splits[:-1])
+        ids = tf.gather(ids, firsts)
+        if self._capital is not None:
+            ids += self._capital(tf.gather(code_points, starts))
         return _Pieces(
-            tf.gather(ids, firsts),
+            ids,
             starts - row_starts,
             ends - row_starts,
             token_splits,
@@ -223,9 +235,17 @@ class Tokenizer(tf.Module):
 
 
 @functools.lru_cache(maxsize=4)
-def shared_tokenizer(vocabulary: Vocabulary, lower_case: bool) -> Tokenizer:
+def shared_tokenizer(vocabulary: Vocabulary, lower_case: bool, mark_capitals: bool = False) -> Tokenizer:
     """The `Tokenizer` of a vocabulary; the same one again and again, which is traced once."""
-    return Tokenizer(vocabulary, lower_case)
+    return Tokenizer(vocabulary, lower_case, mark_capitals)
+
+
+@functools.cache
+def _capitals() -> CodePointTable:
+    """CAPITAL for every code point that is an upper-case or title-case letter, 0 for the others."""
+    table = np.zeros(CODE_POINTS, np.int32)
+    table[[k for k in range(_CASED) if chr(k).isupper() or chr(k).istitle()]] = CAPITAL
+    return CodePointTable(table)
 
 
 def _reachable(vocabulary: Vocabulary) -> list[str]:

@@ -128,12 +128,15 @@ class JointConfig(StageConfig):
       tuning: share of the training sentences that is kept aside to choose the threshold and calibrate confidences,
         where there is no `data.tuning`.
       head_size: width of the queries and keys of the span and link heads, even.
+      capitals: whether the model is told which tokens begin with a capital letter, where the vocabulary is lower-cased
+        and the encoder knows two segments.
     """
 
     head_rate: float = 8.0
     epochs: float = 10.0
     tuning: float = 0.05
     head_size: int = 64
+    capitals: bool = True
 
 
 @dataclass(frozen=True)

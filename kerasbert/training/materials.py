@@ -209,11 +209,18 @@ def _records(
     schema, tokenizer = materials.schema, materials.tokenizer
     lengths = config.data.max_length, config.data.overlap
     if stage == "joint":
+        capitals = marks_capitals(config, materials.encoder)
+        tokenizer = shared_tokenizer(tokenizer.vocabulary, tokenizer.lower_case, capitals)
         return joint_records(sentences, schema, tokenizer, *lengths, report)
     if stage == "predicate":
         return predicate_records(sentences, schema, tokenizer, *lengths, report)
     form = config.labeling.form
     return labeling_records(sentences, schema, tokenizer, materials.predicate_ids, *lengths, form, report)
+
+
+def marks_capitals(config: TrainingConfig, encoder: EncoderConfig) -> bool:
+    """Whether the joint model of a training is told of capitals: where it is asked for, makes sense and can be."""
+    return config.joint.capitals and config.model.lower_case and encoder.type_vocab_size > 1
 
 
 def _view(stage: str, packed: Packed, report: ExampleReport, materials: Materials, config: TrainingConfig) -> Examples:
@@ -243,4 +250,5 @@ def _key(
         "max_length": config.data.max_length,
         "overlap": config.data.overlap,
         **({"form": config.labeling.form} if stage == "labeling" else {}),
+        **({"capitals": marks_capitals(config, materials.encoder)} if stage == "joint" else {}),
     }

@@ -10,6 +10,7 @@ from kerasbert.bundle import MANIFEST, OPTIMIZER, Description, find_bundle, read
 from kerasbert.errors import CheckpointError, InputError, UsageError
 from kerasbert.keras import tf
 from kerasbert.models.encoder import EncoderConfig
+from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.task import ExtractionModel
 from kerasbert.models.weights import load_weights
 from kerasbert.schema import Schema
@@ -108,6 +109,14 @@ def _require_form(model: ExtractionModel, config: dict[str, object], directory: 
             f"its labeler has the {config.get('form')} form, the training's the {form} form",
             path=directory,
             hint=f"add labeling.form={config.get('form')}",
+        )
+    if isinstance(model, JointExtractor) and config.get("capitals", False) != model.capitals:
+        raise UsageError(
+            "its model is not told of capitals, the training's is"
+            if model.capitals
+            else "its model is told of capitals, the training's is not",
+            path=directory,
+            hint=f"add joint.capitals={str(not model.capitals).lower()}",
         )
 
 

@@ -19,6 +19,7 @@ from kerasbert.models.losses import IGNORED_LABEL
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import INPUT_NAMES, ExtractionModel
+from kerasbert.text.tokenizer import CAPITAL
 from kerasbert.training.optimizer import AdamWeightDecay
 from tests import tiny
 
@@ -289,6 +290,24 @@ def test_the_pooler_is_trained_where_it_is_read() -> None:
         for name, weight in model.named_weights().items():
             if "pooler" in name:
                 assert (weight.ref() in trained) is expected, name
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_capitals_are_marked_by_the_second_segment(training: bool) -> None:
+    model, (inputs, _) = build("joint", hidden_dropout=0.0, attention_dropout=0.0), batch("joint")
+    model.dropout.rate = 0.0
+    told = JointExtractor.from_config(model.get_config() | {"capitals": True})
+    told.set_weights(model.get_weights())
+    told.dropout.rate = 0.0
+    capital = np.random.default_rng(4).integers(0, 2, inputs["input_ids"].shape).astype(np.int32)
+    marked = inputs | {"input_ids": inputs["input_ids"] + CAPITAL * capital, "segment_ids": np.zeros_like(capital)}
+    expected = model(inputs | {"segment_ids": capital}, training=training)
+    for ours, theirs in zip(tf.nest.flatten(told(marked, training=training)), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    without = model(inputs | {"segment_ids": np.zeros_like(capital)}, training=training)
+    assert np.abs(without.gate - expected.gate).max() > 1e-4
+    with pytest.raises(ValueError, match="the encoder has one segment"):
+        JointExtractor(tiny.encoder(type_vocab_size=1), 3, capitals=True)
 
 
 def test_the_joint_heads_are_small() -> None:

@@ -30,6 +30,7 @@ from kerasbert.serving.windows import (
     labeling_inputs,
     read_windows,
 )
+from kerasbert.text.tokenizer import CAPITAL
 from tests import tiny
 from tests.serving.conftest import TEXTS
 
@@ -95,6 +96,11 @@ def test_the_graph_says_what_the_extractor_says(kind: str) -> None:
             first, last = by_ids["subject_start"][n, k], by_ids["subject_end"][n, k] - 1
             assert (tokens[n][first][0], tokens[n][last][1]) == triple.subject_span
             assert by_ids["predicate"][n, k].decode() == triple.predicate
+    # What no token has is refused.
+    beyond = [len(pipeline.bundle.vocabulary), -1, 2 * CAPITAL + 5]
+    for bad in [*beyond, *([] if pipeline.tokenizer.mark_capitals else [CAPITAL + 5])]:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="ids must be from 0 to"):
+            module.extract_ids(tf.constant([[5, bad]]))
     empty = module.extract(tf.constant([], tf.string))
     assert empty["count"].shape == (0,) and empty["subject"].shape == (0, 0)
 

@@ -20,6 +20,7 @@ from kerasbert.keras import tf
 from kerasbert.serving import onnx as module
 from kerasbert.serving.onnx import TOLERANCE
 from kerasbert.serving.onnx_scores import DESCRIPTION, onnx_pipeline
+from kerasbert.text.tokenizer import CAPITAL
 from tests import tiny
 from tests.commandline import refused, run
 from tests.serving.conftest import TEXTS, THRESHOLD
@@ -142,6 +143,7 @@ def test_the_description_says_what_a_runtime_is_asked_and_answers(written: Path)
     description = read_json(written / DESCRIPTION, "a description")
     session = onnxruntime.InferenceSession(str(written / "joint.onnx"))
     assert description["inputs"] == {one.name: "int32 [batch, length]" for one in session.get_inputs()}
+    assert description["capitals"] == CAPITAL
     outputs = description["models"]["joint"]["outputs"]
     assert set(outputs) == {one.name for one in session.get_outputs()}
     assert outputs["gate"] == [None, len(description["predicates"])]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kerasbert.keras import tf
-from kerasbert.text.tokenizer import Tokenizer
+from kerasbert.text.tokenizer import CAPITAL, Tokenizer
 from kerasbert.text.vocabulary import Vocabulary
 
 TEXTS = ["Ab 中文cab", "", "e\u0301\u200bc", "ΑΣ Σ한", "\0", "😀a,b", "≠ \u2028", "a" * 300 + " b"]
@@ -51,6 +51,26 @@ def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
 def rows(tokenizer: Tokenizer, texts: list[str]) -> list[list[list[int]]]:
     encoded = tokenizer.encode(texts)
     return [[part.tolist() for part in np.split(flat, encoded.row_splits[1:-1])] for flat in encoded[:3]]
+
+
+def test_capitals_are_marked(tokenizer: Tokenizer) -> None:
+    plain, marking = tokenizer, Tokenizer(tokenizer.vocabulary, tokenizer.lower_case, mark_capitals=True)
+    texts = [
+        "Aa a AA \u0301E\u00c9e \u01c5 \u00df\u0391\u03b1 \u6c34A\U0001f600\U00010400 \U00010428",
+        "A" * 201,
+        "",
+        *TEXTS,
+    ]
+    marked, rest = rows(marking, texts), rows(plain, texts)
+    assert marked[1:] == rest[1:]
+    for text, ids, without, starts in zip(texts, marked[0], rest[0], rest[1], strict=True):
+        assert [k % CAPITAL for k in ids] == without
+        capitals = [text[start].isupper() or text[start].istitle() for start in starts]
+        assert [k >= CAPITAL for k in ids] == capitals
+    assert any(k >= CAPITAL for k in marked[0][0]) and any(k < CAPITAL for k in marked[0][0])
+    assert [part.to_list() for part in marking(tf.constant(texts))] == marked
+    assert marking.tokens_batch(texts) == plain.tokens_batch(texts)
+    assert marking.tokens_not_unknown_batch(texts) == plain.tokens_not_unknown_batch(texts)
 
 
 def test_call_agrees_with_encode(tokenizer: Tokenizer) -> None:

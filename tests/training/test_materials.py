@@ -14,7 +14,10 @@ import pytest
 from kerasbert.corpus import scan
 from kerasbert.corpus.reader import load_corpus, write_corpus
 from kerasbert.errors import UsageError
+from kerasbert.models.joint_extractor import JointExtractor
+from kerasbert.recipes import build_model
 from kerasbert.schema import Sentence, Triple
+from kerasbert.text.tokenizer import CAPITAL, Tokenizer
 from kerasbert.training import materials as module
 from kerasbert.training import store
 from kerasbert.training.config import TrainingConfig
@@ -64,9 +67,26 @@ def test_parts_give_what_the_whole_gives(material: tiny.Material, tmp_path: Path
     aside = read(config, None).kept_aside
     shown = [sentence for n, sentence in enumerate(sentences) if n not in aside]
     assert len(aside) == 4
-    assert same(found["joint"], joint_examples(shown, *at_once, 12, 4))  # type: ignore[arg-type]
+    marking = Tokenizer(tiny.vocabulary(), mark_capitals=True)
+    assert same(found["joint"], joint_examples(shown, tiny.SCHEMA, marking, 12, 4))  # type: ignore[arg-type]
     tuning = read(config, None).tuning()
     assert tuning == [sentence for n, sentence in enumerate(sentences) if n in aside]
+
+
+def test_the_joint_model_is_told_of_capitals_where_that_says_something(material: tiny.Material, tmp_path: Path) -> None:
+    def highest(name: str, **sections: dict[str, object]) -> tuple[int, bool]:
+        config = material.config(**sections)
+        made = examples("joint", config, tmp_path / name)
+        assert made is not None
+        model = build_model("joint", read(config, None), config)
+        assert isinstance(model, JointExtractor)
+        return max(int(record.row.ids.max()) for record in made.packed) // CAPITAL, model.capitals
+
+    assert highest("told") == (1, True)
+    assert highest("not-told", joint={"capitals": False}) == (0, False)
+    assert highest("cased", model={"lower_case": False}) == (0, False)
+    # With another setting the examples are made anew.
+    assert highest("told", joint={"capitals": False}) == (0, False)
 
 
 def test_sentences_given_for_the_threshold_leave_all_others_to_learn_from(

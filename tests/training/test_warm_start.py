@@ -187,6 +187,11 @@ def test_bundles_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"has no bias correction[\s\S]*optimizer.bias_correction=false"):
         train("predicate", config(material, bundle, optimizer={}), tmp_path / "e", tiny.keep_random)
 
+    tiny.joint_bundle().save(tmp_path / "joint")
+    with pytest.raises(UsageError, match=r"its model is told of capitals[\s\S]*joint.capitals=true"):
+        chosen = material.config(model={"init": str(tmp_path / "joint")}, joint={"capitals": False, "head_size": 8})
+        train("joint", chosen, tmp_path / "f", tiny.keep_random)
+
     native = tiny.bundle()
     native.save(tmp_path / "native")
     with pytest.raises(UsageError, match=r"its labeler has the native form[\s\S]*labeling.form=native"):
