@@ -26,7 +26,7 @@ from kerasbert.text.tokenizer import shared_tokenizer
 
 DEFAULT_THRESHOLD = 0.5
 
-GATE_FLOOR, SPAN_FLOOR, LINK_FLOOR = -10.0, -8.0, -8.0
+GATE_FLOOR, SPAN_FLOOR, LINK_FLOOR = -8.0, -6.0, -6.0
 """Logits below which a part rules its triple out; about the others, all parts together decide."""
 
 

@@ -244,11 +244,21 @@ def test_the_joint_model_is_chosen_where_there_is_one(tmp_path: Path) -> None:
         JointPipeline.load(tmp_path / "p")
 
 
-def test_the_ceiling_of_the_label_scheme(shared: Path, zh_vocab: Path) -> None:
-    schema = read_schema(shared / "data/duie1/all_50_schemas")
-    sentences = load_corpus(shared / "data/duie1/dev_data.json", schema)
+@pytest.mark.parametrize(
+    ("predicates", "held_out", "floor"),
+    [
+        ("duie1/all_50_schemas", "duie1/dev_data.json", 0.997),
+        # Two of these texts are there twice, with different annotations.
+        ("webnlg/WebNLG_rel2id.json", "webnlg/WebNLG_test_triples.json", 0.9985),
+    ],
+)
+def test_the_ceiling_of_the_label_scheme(
+    predicates: str, held_out: str, floor: float, shared: Path, zh_vocab: Path
+) -> None:
+    schema = read_schema(shared / "data" / predicates)
+    sentences = load_corpus(shared / "data" / held_out, schema)
     pipeline, examples = oracle(sentences, schema, Vocabulary.load(zh_vocab), max_length=256, overlap=64)
-    assert len(sentences) == 1000
+    assert len(sentences) >= 700
     scores = score_strict(
         sentences,
         [
@@ -256,4 +266,4 @@ def test_the_ceiling_of_the_label_scheme(shared: Path, zh_vocab: Path) -> None:
             for s, found in zip(sentences, pipeline.extract([s.text for s in sentences]), strict=True)
         ],
     ).overall
-    assert scores.f1 >= 0.997 and scores.recall >= 0.997, (scores, examples.report)
+    assert scores.f1 >= floor and scores.recall >= floor, (scores, examples.report)

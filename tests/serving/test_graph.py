@@ -69,7 +69,7 @@ def test_the_graph_says_what_the_extractor_says(kind: str) -> None:
     if kind in ("joint", "exclusive"):
         # The strongest rival of an untrained model need not be sure of itself.
         threshold = 0.2 if kind == "joint" else 0.001
-        pipeline = JointPipeline(tiny.joint_bundle(schema=several_signatures(), lift=4.0), threshold)
+        pipeline = JointPipeline(tiny.joint_bundle(schema=several_signatures(), lift=3.5), threshold)
         pipeline.exclusive = kind == "exclusive"
     else:
         pipeline = Pipeline(tiny.bundle(kind), threshold=0.3)
