@@ -15,7 +15,6 @@ more is guessing, and only its best spans are combined."""
 PARTS = ("gate", "subject", "object", "head", "tail")
 """What speaks for a triple: its predicate, its two spans, and the links of their first and of their last tokens."""
 
-
 ELSEWHERE = 1
 """In the last column of the joint model's labels: another place of a triple's mentions than the one that is learnt."""
 

@@ -77,9 +77,13 @@ class ExtractionModule(tf.Module):
         """
         # A GPU would take zeros for an embedding that is not there.
         words = len(self._pipeline.bundle.vocabulary)
-        marked, marks = ids // CAPITAL, f", plus {CAPITAL} for capitals" if self._tokenizer.mark_capitals else ""
-        known = tf.reduce_all((ids % CAPITAL < words) & (marked >= 0) & (marked <= int(self._tokenizer.mark_capitals)))
-        with tf.control_dependencies([tf.debugging.Assert(known, [f"ids must be from 0 to {words - 1}{marks}"])]):
+        allowed = f"from 0 to {words - 1}"
+        highest = words
+        if self._tokenizer.mark_capitals:
+            allowed += f", plus {CAPITAL} for capitals"
+            highest += CAPITAL
+        known = tf.reduce_all((ids >= 0) & (ids < highest) & (ids % CAPITAL < words))
+        with tf.control_dependencies([tf.debugging.Assert(known, [f"ids must be {allowed}"])]):
             ids = tf.identity(ids)
         place = tf.range(tf.shape(ids, tf.int64)[1])
         lengths = tf.reduce_max(tf.where(ids != 0, place + 1, 0), axis=1)

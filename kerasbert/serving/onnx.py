@@ -18,18 +18,19 @@ import numpy as np
 from kerasbert.bundle import Bundle, find_bundle, read_digests, weights_file
 from kerasbert.checksums import sha256
 from kerasbert.errors import InputError, UsageError
+from kerasbert.extraction.joint import JointPipeline
 from kerasbert.extraction.load import load_model
+from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.files import atomic_directory, write_json
 from kerasbert.keras import tf
 from kerasbert.models.inputs import labeling_row, pad, text_capacity
 from kerasbert.models.joint_decode import JointScores
-from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.models.task import INPUT_NAMES, ExtractionModel
 from kerasbert.serving.export import sample_texts
 from kerasbert.serving.module import stages
 from kerasbert.serving.onnx_scores import DESCRIPTION, OTHER_VERSION, PAIRS, refused, require, scores, session
-from kerasbert.text.tokenizer import CAPITAL, shared_tokenizer
+from kerasbert.text.tokenizer import CAPITAL
 
 WEIGHTS = ("float32", "int8")
 """int8 is onnxruntime's dynamic quantization: products of bytes, with activations rounded as they come."""
@@ -86,7 +87,7 @@ def export_onnx(
     bundle, digests = pipeline.bundle, read_digests(find_bundle(model))
     done: dict[str, Converted] = {}
     models: dict[str, dict[str, Any]] = {}
-    inputs = _some_inputs(bundle)
+    inputs = _some_inputs(pipeline)
     with atomic_directory(target) as folder:
         for stage in stages(pipeline):
             announce(f"{stage}: converting")
@@ -126,7 +127,7 @@ def export_onnx(
                 "inputs": dict.fromkeys(INPUT_NAMES, "int32 [batch, length]"),
                 "weights": weights,
                 "lower_case": bundle.lower_case,
-                "capitals": CAPITAL if _capitals(bundle) else 0,
+                "capitals": CAPITAL if pipeline.tokenizer.mark_capitals else 0,
                 "predicates": list(bundle.schema.names),
                 "settings": bundle.settings,
                 **_labeling(bundle),
@@ -191,19 +192,12 @@ def _labeling(bundle: Bundle) -> dict[str, Any]:
     return {"predicate_ids": list(bundle.predicate_ids), "form": labeler.form, "labels": list(labeler.labels)}
 
 
-def _capitals(bundle: Bundle) -> bool:
-    """Whether ids are marked where a token begins with a capital letter."""
-    model = bundle.models.get("joint")
-    return isinstance(model, JointExtractor) and model.capitals
-
-
-def _some_inputs(bundle: Bundle) -> dict[str, np.ndarray]:
+def _some_inputs(pipeline: JointPipeline | Pipeline) -> dict[str, np.ndarray]:
     """A batch of texts of the sample, of several lengths, in the form that has two segments."""
-    vocabulary = bundle.vocabulary
-    tokenizer = shared_tokenizer(vocabulary, bundle.lower_case, _capitals(bundle))
+    bundle, vocabulary = pipeline.bundle, pipeline.bundle.vocabulary
     longest = min(_LONGEST, int(bundle.settings["max_length"]))
     texts = tf.constant([text.encode() for text in sample_texts(_CHECKED)[:_CHECKED]])
-    ids = tokenizer(texts).ids.to_list()
+    ids = pipeline.tokenizer(texts).ids.to_list()
     special = bundle.predicate_ids[0], vocabulary.cls_id, vocabulary.sep_id
     room = text_capacity(longest, "native")
     return pad([labeling_row(np.asarray(tokens[:room], np.int32), *special, "native", longest) for tokens in ids])

@@ -20,12 +20,11 @@ import tensorflow_text as tf_text  # isort: skip
 _LONGEST_WORD = 200  # characters; BERT gives up on longer words
 _LONGEST_PIECE = 255  # bytes of UTF-8; tensorflow_text refuses longer vocabulary entries
 _PREFIX = "##"
+_CASED = 0x20000  # no code point from here on has letter case
+_CHUNK = 1 << 20  # characters handed to the graph at a time, which bounds the memory of its intermediate results
 
 CAPITAL = 1 << 20
 """What a tokenizer that marks capitals adds to the ids of tokens that begin with one; vocabularies are smaller."""
-
-_CASED = 0x20000  # no code point from here on has letter case
-_CHUNK = 1 << 20  # characters handed to the graph at a time, which bounds the memory of its intermediate results
 
 
 class Tokens(NamedTuple):

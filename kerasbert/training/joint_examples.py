@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasbert.corpus.locate import overlap as overlaps
 from kerasbert.models.inputs import classification_row, text_capacity
 from kerasbert.models.joint_decode import ELSEWHERE
 from kerasbert.schema import Schema, Sentence, Span
@@ -102,7 +101,8 @@ def _ranked(places: Places, window: tuple[int, int]) -> list[tuple[Span, Span]]:
 def _gap(pair: tuple[Span, Span]) -> tuple[bool, int]:
     """Whether two mentions overlap, and the number of tokens between them."""
     left, right = sorted(pair)
-    return overlaps(left, right), right.start - left.end
+    gap = right.start - left.end
+    return gap < 0, gap
 
 
 def _tokens(span: Span, first: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kerasbert.bundle import find_bundle, read_manifest
+from kerasbert.files import leftovers
 from kerasbert.schema import Schema
 from migration.convert import convert
 from migration.revert import revert
@@ -129,10 +130,13 @@ def test_revert_is_killed(tmp_path: Path) -> None:
 
     cut = killed("revert", tmp_path / "bundle", target, check)
     assert cut >= KILLS // 2 and seen == {False, True}
+    # A kill may leave the temporary name of a small file behind, as `leftovers` finds it; the last run leaves nothing.
+    for name in whole:
+        for left in leftovers(target.parent / name):
+            left.unlink()
     if not Path(f"{target}.index").is_file():
         revert(tmp_path / "bundle", target)
-    # A kill may leave a temporary file behind, never one that has its final name.
-    assert {name: data for name, data in contents(target.parent).items() if not name.startswith(".")} == whole
+    assert contents(target.parent) == whole
 
 
 LIMITED = """
