@@ -188,7 +188,7 @@ def _name_predicates(model: PredicateClassifier, vocabulary: Vocabulary, sentenc
 
     Where it named none, the original would ask for ten.
     """
-    encoded = shared_tokenizer(vocabulary, True).encode([sentence.text for sentence in sentences])
+    encoded = shared_tokenizer(vocabulary, True, False).encode([sentence.text for sentence in sentences])
     ids = np.split(encoded.ids, encoded.row_splits[1:-1])
     rows = [classification_row(own[: _LENGTH - 2], vocabulary.cls_id, vocabulary.sep_id) for own in ids]
     logits = model.predict(pad(rows), batch_size=16, verbose=0)

@@ -71,7 +71,7 @@ def check_outputs(source: Source, contents: Contents, texts: Sequence[str]) -> l
 
 def _input_rows(contents: Contents, texts: Sequence[str]) -> list[InputRow]:
     description = contents.description
-    tokenizer = shared_tokenizer(description.vocabulary, description.lower_case)
+    tokenizer = shared_tokenizer(description.vocabulary, description.lower_case, False)
     encoded, limit = tokenizer.encode(texts), min(_MAX_LENGTH, contents.encoder.max_positions)
     cls_id, sep_id = description.vocabulary.cls_id, description.vocabulary.sep_id
     rows = []

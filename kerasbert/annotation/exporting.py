@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from kerasbert.annotation.document import ASIDE, UNTYPED
-from kerasbert.corpus.locate import places, span_pairs
+from kerasbert.corpus.locate import closest, places, span_pairs
 from kerasbert.errors import UsageError
 from kerasbert.files import atomic_write
 from kerasbert.schema import Schema, Sentence, Span, Triple
@@ -132,7 +132,7 @@ def _pair(text: str, triple: Triple) -> tuple[tuple[Span, str], tuple[Span, str]
     types = (triple.subject_type, triple.object_type)
     if any(kind == UNTYPED or (kind and not kind.strip()) for kind in types):
         return None
-    pair = next(span_pairs(*places(text, triple)), None)
+    pair = next(iter(closest(span_pairs(*places(text, triple)))), None)
     if pair is None:
         return None
     subject, object_ = pair

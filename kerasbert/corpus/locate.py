@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 
 from kerasbert.schema import Span, Triple
 
-_EAST_ASIAN = "\u2e80"
-"""Here CJK radicals begin; the scripts before it write words with something in between, but for a few in South-East
-Asia, whose mentions inside of longer runs of letters are found all the same."""
+_UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai and Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, sys.maxunicode),  # CJK radicals and what follows them
+)
+"""Scripts that write words without anything in between."""
+
+_COMPARED = 256
+"""Pairs of places of which the closest is looked for; a long text may hold a mention hundreds of times."""
 
 
 def occurrences(text: str, mention: str) -> list[Span]:
-    """Every place where the mention stands, left to right; letter case is ignored where nothing fits exactly.
+    """Every place where the mention stands, left to right.
 
-    DuIE lower-cases some of its annotations, so that "chanda mushili" is to be found in "Chanda Mushili". Where the
-    mention stands as words of their own, it is not looked for inside of others: "Mali" is not meant in "Malians".
+    Where the mention stands as words of their own, it is not looked for inside of others: "Mali" is not meant in
+    "Malians". Letter case is ignored where nothing fits exactly, since DuIE lower-cases some of its annotations:
+    "chanda mushili" is to be found in "Chanda Mushili".
     """
     if not mention:
         return []
-    found = list(_find_all(text, mention))
-    if not found:
-        lowered, wanted = text.lower(), mention.lower()
-        # A few letters change their length when lowered (U+0130): offsets would no longer be the text's own.
-        found = list(_find_all(lowered, wanted)) if len(lowered) == len(text) else []
-    return [span for span in found if not _cuts_a_word(text, span)] or found
+    exact = list(_find_all(text, mention))
+    whole = [span for span in exact if not _cuts_a_word(text, span)]
+    if whole:
+        return whole
+    lowered, wanted = text.lower(), mention.lower()
+    # A few letters change their length when lowered (U+0130): offsets would no longer be the text's own.
+    found = list(_find_all(lowered, wanted)) if len(lowered) == len(text) else []
+    return [span for span in found if not _cuts_a_word(text, span)] or exact or found
 
 
 def places(text: str, triple: Triple) -> tuple[list[Span], list[Span]]:
@@ -44,6 +57,11 @@ def span_pairs(subjects: Sequence[Span], objects: Sequence[Span]) -> Iterator[tu
         yield from ((s, o) for s in subjects for o in objects if overlap(s, o) is wanted)
 
 
+def closest(pairs: Iterable[tuple[Span, Span]]) -> list[tuple[Span, Span]]:
+    """Pairs of places by what lies between the two, those that overlap last; of many pairs, the first are compared."""
+    return sorted(itertools.islice(pairs, _COMPARED), key=_gap)
+
+
 def overlap(a: Span, b: Span) -> bool:
     """Whether two spans share a character."""
     return a.start < b.end and b.start < a.end
@@ -56,7 +74,15 @@ def _cuts_a_word(text: str, span: Span) -> bool:
 
 def _is_spaced(character: str) -> bool:
     """Whether the character is of a word that others are set apart from, unlike Chinese and Japanese."""
-    return character.isalnum() and character < _EAST_ASIAN
+    if not character.isalnum() and not unicodedata.category(character).startswith("M"):
+        return False
+    return not any(first <= ord(character) <= last for first, last in _UNSPACED)
+
+
+def _gap(pair: tuple[Span, Span]) -> tuple[bool, int]:
+    left, right = sorted(pair)
+    gap = right.start - left.end
+    return gap < 0, gap
 
 
 def _find_all(text: str, mention: str) -> Iterator[Span]:

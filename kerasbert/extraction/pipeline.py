@@ -45,7 +45,7 @@ class Pipeline:
             )
         self.bundle = bundle
         self.threshold = bundle.settings["threshold"] if threshold is None else threshold
-        self.tokenizer = shared_tokenizer(bundle.vocabulary, bundle.lower_case)
+        self.tokenizer = shared_tokenizer(bundle.vocabulary, bundle.lower_case, False)
         self._predicates = {predicate.name: predicate for predicate in bundle.schema}
         classifier, labeler = bundle.models["predicate"], bundle.models["labeling"]
         assert isinstance(classifier, PredicateClassifier) and isinstance(labeler, SequenceLabeler)

@@ -9,8 +9,11 @@ from kerasbert.models.pointer import PairScores
 from kerasbert.models.sorting import sorted_by
 
 LARGEST = 8192
-"""Candidates (predicate, subject, object) looked at in one input. Real texts have a few dozen; a model that proposes
-more is guessing, and only its best spans are combined."""
+"""Combinations (predicate, subject, object) whose links are looked at in one input. Where there are more, thresholds
+below zero rise for that input; where this does not do, its best spans are combined."""
+
+_STEPS = 8
+"""In which a threshold below zero rises to zero."""
 
 PARTS = ("gate", "subject", "object", "head", "tail")
 """What speaks for a triple: its predicate, its two spans, and the links of their first and of their last tokens."""
@@ -53,6 +56,17 @@ class Candidates(NamedTuple):
     parts: tf.Tensor
 
 
+class _Found(NamedTuple):
+    """Mentions of both roles: 2 * input + role, first and last token, logit; by group, and the best first."""
+
+    group: tf.Tensor
+    place: tf.Tensor
+    score: tf.Tensor
+
+    def where(self, kept: tf.Tensor) -> _Found:
+        return _Found(*(tf.boolean_mask(column, kept) for column in self))
+
+
 class _Spans(NamedTuple):
     """Mentions of one role, sorted by input: those of input b are the `count[b]` from `begin[b]` on."""
 
@@ -66,16 +80,26 @@ def candidates(scores: JointScores, gate: float = 0.0, span: float = 0.0, link: 
     """All triples of which every part scores above its threshold.
 
     Links are looked at only between the spans that were found and for the predicates that the gate lets through, so
-    that the cost grows with what the text may say and not with the number of predicates.
+    that the cost grows with what the text may say and not with the number of predicates. Where an input combines more
+    than LARGEST of them, its gate and span thresholds rise together as far as needed, at most to zero.
 
     Args:
       scores: of a batch.
       gate, span, link: logits that the predicate, both spans and both links must exceed.
     """
     size = tf.shape(scores.gate, tf.int64)[0]
-    opened = tf.where(scores.gate > gate)
+    opened, spans = tf.where(scores.gate > gate), _spans(scores, span)
+    stated = _reached(tf.gather_nd(scores.gate, opened), gate)
+    likely = _reached(spans.score, span)
+    most = _passing(opened[:, 0], stated, size) * tf.reduce_prod(
+        tf.reshape(_passing(spans.group, likely, 2 * size), [size, 2, _STEPS + 1]), axis=1
+    )
+    # The first step that makes few enough, or the last.
+    step = tf.argmax(tf.concat([most[:, :_STEPS] <= LARGEST, tf.ones([size, 1], tf.bool)], axis=1), axis=1)
+    opened = tf.boolean_mask(opened, stated > tf.gather(step, opened[:, 0]))
+    spans = spans.where(likely > tf.gather(step, spans.group // 2))
     count = _counts(opened[:, 0], size)
-    subjects, objects = _spans(scores, span, count)
+    subjects, objects = _roles(spans, count, size)
     combined = count * subjects.count * objects.count
     row = tf.repeat(tf.range(size), combined)
     rank = tf.range(tf.reduce_sum(combined)) - tf.gather(tf.cumsum(combined, exclusive=True), row)
@@ -139,37 +163,47 @@ def agreement(found: Candidates, triples: tf.Tensor, length: tf.Tensor) -> tuple
     return right, right + size_of_union(accepted, claimed) - tf.size(accepted), tf.size(wanted)
 
 
-def _spans(scores: JointScores, threshold: float, predicates: tf.Tensor) -> tuple[_Spans, _Spans]:
-    """Subjects and objects above a threshold; where they make too many candidates, as many of the best of each role.
-
-    Args:
-      scores: of a batch.
-      threshold: logit that a span must exceed.
-      predicates: how many of them each input may state, int64 [batch].
-    """
+def _spans(scores: JointScores, threshold: float) -> _Found:
+    """Subjects and objects above a threshold."""
     table, mask = scores.spans.table(), scores.mask
-    size = tf.shape(mask, tf.int64)[0]
     allowed = tf.linalg.band_part(mask[:, :, tf.newaxis] * mask[:, tf.newaxis, :], 0, -1) > 0
     found = tf.where((table > threshold) & allowed[:, tf.newaxis])
-    score = tf.gather_nd(table, found)
-    # By input and role, and the best first.
-    group = found[:, 0] * 2 + found[:, 1]
+    score, group = tf.gather_nd(table, found), found[:, 0] * 2 + found[:, 1]
     order = sorted_by([group, -score])
-    group = tf.gather(group, order)
-    sizes = _counts(group, 2 * size)
-    rank = tf.range(tf.size(group, tf.int64)) - tf.gather(tf.cumsum(sizes, exclusive=True), group)
+    return _Found(*(tf.gather(column, order) for column in (group, found[:, 2:], score)))
+
+
+def _roles(spans: _Found, predicates: tf.Tensor, size: tf.Tensor) -> tuple[_Spans, _Spans]:
+    """Subjects and objects by input; where they make too many combinations, as many of the best of each role.
+
+    Args:
+      spans: those above their thresholds.
+      predicates: how many of them each input may state, int64 [batch].
+      size: of the batch.
+    """
+    sizes = _counts(spans.group, 2 * size)
+    rank = tf.range(tf.size(spans.group, tf.int64)) - tf.gather(tf.cumsum(sizes, exclusive=True), spans.group)
     share = tf.cast(tf.sqrt(float(LARGEST) / tf.cast(tf.maximum(predicates, 1), tf.float32)), tf.int64)
     few = sizes[::2] * sizes[1::2] * predicates <= LARGEST
-    kept = tf.where(tf.gather(few, group // 2) | (rank < tf.gather(share, group // 2)))[:, 0]
-    group, order = tf.gather(group, kept), tf.gather(order, kept)
+    kept = spans.where(tf.gather(few, spans.group // 2) | (rank < tf.gather(share, spans.group // 2)))
     roles = []
     for role in (0, 1):
-        own = tf.where(group % 2 == role)[:, 0]
-        chosen, count = tf.gather(order, own), _counts(tf.gather(group, own) // 2, size)
-        roles.append(
-            _Spans(tf.gather(found, chosen)[:, 2:], tf.gather(score, chosen), tf.cumsum(count, exclusive=True), count)
-        )
+        own = kept.where(kept.group % 2 == role)
+        count = _counts(own.group // 2, size)
+        roles.append(_Spans(own.place, own.score, tf.cumsum(count, exclusive=True), count))
     return roles[0], roles[1]
+
+
+def _reached(score: tf.Tensor, threshold: float) -> tf.Tensor:
+    """How many steps of a rising threshold each score exceeds, int64 [n]: all of them above zero."""
+    steps = [min(threshold, 0.0) * (1 - k / _STEPS) + max(threshold, 0.0) for k in range(_STEPS + 1)]
+    return tf.reduce_sum(tf.cast(score[:, tf.newaxis] > tf.constant(steps, score.dtype), tf.int64), axis=1)
+
+
+def _passing(group: tf.Tensor, reached: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """How many of each group pass each step, int64 [size, _STEPS + 1]."""
+    steps = tf.cast(tf.range(_STEPS + 1), tf.int64) < reached[:, tf.newaxis]
+    return tf.math.unsorted_segment_sum(tf.cast(steps, tf.int64), group, size)
 
 
 def _counts(group: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

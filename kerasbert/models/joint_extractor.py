@@ -49,7 +49,7 @@ class JointExtractor(ExtractionModel):
         a marked token has the embedding of the second segment, which this input has no other use for.
 
     Raises:
-      ValueError: an odd head size, or capitals without a second segment to mark them by.
+      ValueError: an odd head size, or capitals without a second segment to mark them by, or with ids as large as marks.
     """
 
     def __init__(
@@ -67,6 +67,10 @@ class JointExtractor(ExtractionModel):
             raise ValueError(f"head_size is {head_size}; it must be even and positive")
         if capitals and self.encoder_config.type_vocab_size < 2:
             raise ValueError("the encoder has one segment; capitals are marked by the second one's embedding")
+        if capitals and self.encoder_config.vocab_size > CAPITAL:
+            raise ValueError(
+                f"the vocabulary has {self.encoder_config.vocab_size} entries; ids below {CAPITAL} are free"
+            )
         self.num_predicates = num_predicates
         self.head_size = head_size
         self.capitals = capitals

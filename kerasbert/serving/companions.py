@@ -15,6 +15,7 @@ from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.keras import package_versions, tf
 from kerasbert.serving.module import IDS_SIGNATURE, TEXT_SIGNATURE, stages
 from kerasbert.serving.proof import Proof
+from kerasbert.text.tokenizer import CAPITAL
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 """Texts that are answered at a time. The graph takes any number; a server that must choose among a few fills up to the
@@ -65,7 +66,7 @@ Operations that need tensorflow-text: {operations}.
 | `confidence` | float32 [N, M] | estimated probability that the triple is right |
 
 `{ids}`: `ids`, int32 [N, L], wordpiece ids without [CLS] and [SEP], filled up with zeros -> the same without `subject`
-and `object`; ranges count tokens.
+and `object`; ranges count tokens.{marks}
 
 ## Check at export
 
@@ -82,6 +83,10 @@ confidence within {difference:.1e}.
 |---|---|---|
 {schema}
 """
+
+
+_MARKS = """ This model is told of capitals: to the id of each piece, "##" pieces
+included, whose first letter is an upper-case or title-case one in the text, {capital} is to be added."""
 
 
 def require_serving_protos() -> Any:
@@ -191,6 +196,7 @@ def write_card(
         operations=", ".join(f"`{name}`" for name in proof.operations) or "none",
         text=TEXT_SIGNATURE,
         ids=IDS_SIGNATURE,
+        marks=_MARKS.format(capital=CAPITAL) if pipeline.tokenizer.mark_capitals else "",
         sentences=proof.sentences,
         triples=proof.triples,
         difference=proof.difference,

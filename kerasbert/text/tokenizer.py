@@ -234,7 +234,7 @@ class Tokenizer(tf.Module):
 
 
 @functools.lru_cache(maxsize=4)
-def shared_tokenizer(vocabulary: Vocabulary, lower_case: bool, mark_capitals: bool = False) -> Tokenizer:
+def shared_tokenizer(vocabulary: Vocabulary, lower_case: bool, mark_capitals: bool) -> Tokenizer:
     """The `Tokenizer` of a vocabulary; the same one again and again, which is traced once."""
     return Tokenizer(vocabulary, lower_case, mark_capitals)
 

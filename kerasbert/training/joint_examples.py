@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from kerasbert.corpus.locate import closest
 from kerasbert.models.inputs import classification_row, text_capacity
 from kerasbert.models.joint_decode import ELSEWHERE
 from kerasbert.schema import Schema, Sentence, Span
@@ -22,7 +22,8 @@ _HERE = 0
 
 PLACES = 16
 """Places of a triple's mentions that a window's example states at most, the one that is learnt and others."""
-_COMPARED = 256
+ROWS = 256
+"""Places of all triples that a window's example states at most, unless the triples are more: the loss compares them."""
 
 
 @dataclass
@@ -60,21 +61,22 @@ def joint_records(
 
     Where a mention stands several times in a window and its annotation has no offsets, the closest pair of places is
     to be found, of pairs that do not overlap if there are any, and the other pairs may be. A mention that begins or
-    ends inside a token takes the whole token. A triple that no window holds, because a mention is not found or its
-    mentions share no window, still says that the sentence's first window states its predicate. `report` takes the
-    account.
+    ends inside a token in all its places takes the whole token. A triple that no window holds, because a mention is
+    not found or its mentions share no window, still says that the sentence's first window states its predicate.
+    `report` takes the account.
     """
     vocabulary = tokenizer.vocabulary
     for text in aligned_texts(sentences, tokenizer, text_capacity(max_length, "classification"), overlap, report):
         # Keys of a dictionary: a triple that is annotated twice is one.
         found: list[dict[tuple[int, ...], None]] = [{} for _ in text.windows]
+        share = max(1, ROWS // max(1, len(text.sentence.triples)))
         for triple in text.sentence.triples:
             predicate = schema.index(triple.predicate)
             places = token_places(text, triple)
             held = [(n, _ranked(places, window)) for n, window in enumerate(text.windows) if places.held(*window)]
             for n, pairs in held:
                 first = text.windows[n][0]
-                for k, (subject, object_) in enumerate(pairs):
+                for k, (subject, object_) in enumerate(pairs[:share]):
                     tokens = *_tokens(subject, first), *_tokens(object_, first)
                     found[n][(predicate, *tokens, ELSEWHERE if k else _HERE)] = None
             if held:
@@ -90,19 +92,10 @@ def joint_records(
 
 
 def _ranked(places: Places, window: tuple[int, int]) -> list[tuple[Span, Span]]:
-    """Where a window may state a triple, the place to learn first; of others those that are the mentions exactly.
-
-    In a long text that holds a mention hundreds of times the leftmost pairs are compared.
-    """
-    pairs = sorted(itertools.islice(places.pairs(*window), _COMPARED), key=_gap)
-    return pairs[:1] + [pair for pair in pairs[1:PLACES] if not is_inside(places, pair)]
-
-
-def _gap(pair: tuple[Span, Span]) -> tuple[bool, int]:
-    """Whether two mentions overlap, and the number of tokens between them."""
-    left, right = sorted(pair)
-    gap = right.start - left.end
-    return gap < 0, gap
+    """Where a window may state a triple, the place to learn first: the closest of those that fit exactly, if any."""
+    pairs = closest(places.pairs(*window))
+    exact = [pair for pair in pairs if not is_inside(places, pair)]
+    return exact[:PLACES] or pairs[:1]
 
 
 def _tokens(span: Span, first: int) -> tuple[int, int]:

@@ -121,7 +121,7 @@ def read_materials(
             f"model.frozen_layers is {config.model.frozen_layers}, the encoder has {encoder.num_layers} layers",
             hint=f"add model.frozen_layers={encoder.num_layers} or less",
         )
-    tokenizer = shared_tokenizer(vocabulary, config.model.lower_case)
+    tokenizer = shared_tokenizer(vocabulary, config.model.lower_case, False)
     extended, predicate_ids = vocabulary.with_predicate_tokens(len(schema))
     if len(extended) > encoder.vocab_size:
         encoder = dataclasses.replace(encoder, vocab_size=len(extended))

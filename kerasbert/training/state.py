@@ -132,7 +132,7 @@ class TrainingState(keras.callbacks.Callback):
             if not accept_changes:
                 raise InputError(
                     "the examples are not those that this training began with: "
-                    "a file of sentences, the schema or the vocabulary has changed",
+                    "a file of sentences, the schema, the vocabulary or kerasbert's version has changed",
                     path=self._directory,
                     hint="restore the files to go on, give another output directory, or add --accept-changes",
                 )

@@ -131,7 +131,14 @@ class ExtractionHyperModel(keras_tuner.HyperModel):
     def _prepare(self, config: TrainingConfig) -> tuple[Materials, Examples, Examples | None]:
         """The examples of a resolved configuration; those of the last one are kept."""
         model = dataclasses.replace(config.model, dropout=0.0)
-        key = (config.data, model, config.joint.tuning, config.labeling.form, config.runtime.seed)
+        key = (
+            config.data,
+            model,
+            config.joint.tuning,
+            config.joint.capitals,
+            config.labeling.form,
+            config.runtime.seed,
+        )
         if self._prepared is None or self._prepared[0] != key:
             materials = read_materials(config, None, lambda line: None, joint=self.stage == "joint")
             # Examples are mapped from files, which the model outlives by no more than the process does.

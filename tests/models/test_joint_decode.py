@@ -93,6 +93,45 @@ def test_a_model_that_says_yes_to_everything_is_bounded(monkeypatch: pytest.Monk
     assert all(np.allclose(parts, everything[key], atol=1e-4) for key, parts in found.items())
 
 
+def sure_of_some(unlikely: float) -> JointScores:
+    """Two texts: 16 subjects, 16 objects, and a predicate that links them all; the first text has 40 unlikely ones."""
+    length, predicates = 34, 41
+    roles = np.full((2, length, 2), -9.0)
+    roles[:, 1:17, 0] = roles[:, 17:33, 1] = 2.0
+    gate = np.full((2, predicates), -20.0)
+    gate[:, 0], gate[0, 1:] = 3.0, unlikely
+    base = np.where(np.eye(length), 0.0, -20.0)[np.newaxis].repeat(2, 0)
+
+    def linked() -> PairScores:
+        side = np.ones((2, length, predicates))
+        return PairScores(*(tf.constant(a, tf.float32) for a in (np.zeros((2, length, length)), side, side)))
+
+    spans = PairScores(*(tf.constant(a, tf.float32) for a in (base, roles, roles)))
+    return JointScores(tf.constant(gate, tf.float32), spans, linked(), linked(), tf.ones((2, length)))
+
+
+@pytest.mark.parametrize("unlikely", [-7.9, -7.0, -0.5])
+def test_unlikely_predicates_take_no_room_from_sure_triples(unlikely: float) -> None:
+    found = candidates(sure_of_some(unlikely), -8.0, -6.0, -6.0)
+    assert np.bincount(found.row).tolist() == [256, 256] and not found.predicate.numpy().any()
+
+
+@pytest.mark.parametrize("largest", [100, 500, 1000])
+def test_thresholds_rise_no_further_than_they_must(monkeypatch: pytest.MonkeyPatch, largest: int) -> None:
+    monkeypatch.setattr(joint_decode, "LARGEST", largest)
+    scores = random_scores(8, 9, 6, -1.0, seed=5)
+    found = keyed(candidates(scores, -2.0, -4.0, -50.0))
+    limits = {tuple(np.array([-2.0, -4.0]) * (1 - step / 8)): step for step in range(9)}
+    every = {step: searched(scores, *limit, -50.0) for limit, step in limits.items()}
+    taken = set()
+    for b in range(8):
+        sizes = {step: sum(key[0] == b for key in keys) for step, keys in every.items()}
+        step = next((step for step in range(9) if sizes[step] <= largest), 8)
+        taken.add(step)
+        assert {key for key in found if key[0] == b} == {key for key in every[step] if key[0] == b}
+    assert len(taken) > 1 and max(taken) < 8
+
+
 def test_the_company_changes_nothing() -> None:
     scores = random_scores(6, 7, 3, -0.3, seed=3)
     together = keyed(candidates(scores))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from kerasbert.schema import Schema, Sentence, Span, Triple
-from kerasbert.training.joint_examples import PLACES, JointExamples, joint_examples
+from kerasbert.training.joint_examples import PLACES, ROWS, JointExamples, joint_examples
 from tests import tiny
 from tests.training.test_examples import account, annotated
 
@@ -78,6 +78,21 @@ def test_other_places_are_bounded() -> None:
     assert len(labels) == PLACES and labels[:, 5].tolist() == [0] + [1] * (PLACES - 1)
     # The closest ones of all 225.
     assert (np.abs(labels[:, 1] - labels[:, 3]) == 2).all()
+
+
+def test_places_of_many_triples_are_bounded_together() -> None:
+    text = "石桥镇青岚白渡云溪" * 6
+    names = ("石桥镇", "青岚", "白渡", "云溪")
+    pairs = [(s, o) for s in names for o in names if s != o]
+    triples = tuple(Triple(s, name, o) for s, o in pairs for name in tiny.SCHEMA.names)
+    labels = made_of(Sentence(text, triples), max_length=64).labels[0]
+    learnt = (labels[:, 5] == 0).sum()
+    assert learnt == len(triples) and learnt < len(labels) <= ROWS
+
+
+def test_the_closest_place_that_fits_exactly_is_learnt() -> None:
+    made = made_of(Sentence("白渡Annn", (Triple("n", "居住地", "白渡"),)))
+    assert made.labels[0].tolist() == [[LIVES, 4, 4, 1, 2, 0]] and made.report.inside_token == 0
 
 
 def test_what_cannot_be_placed_still_states_its_predicate() -> None:

@@ -12,6 +12,7 @@ import pytest
 from kerasbert.errors import UsageError
 from kerasbert.keras import keras
 from kerasbert.models.predicate_classifier import PredicateClassifier
+from kerasbert.text.tokenizer import CAPITAL
 from kerasbert.training.config import TrainingConfig
 from kerasbert.training.optimizer import WarmupLinearDecay
 from kerasbert.training.resolve import resolve
@@ -134,6 +135,19 @@ def test_each_stage_builds_what_its_settings_say(config: TrainingConfig) -> None
     assert not model.encoder.transformer_layers[0].trainable
     labeler = LabelingHyperModel(config, tiny.keep_random, {"labeling.form": ("legacy", "native")})
     assert labeler.build(keras_tuner.HyperParameters()).get_config()["form"] == "legacy"
+
+
+@pytest.mark.parametrize("order", [(True, False), (False, True)])
+def test_examples_are_made_anew_where_capitals_are_tried(config: TrainingConfig, order: tuple[bool, bool]) -> None:
+    hypermodel = JointHyperModel(config, tiny.keep_random, {"joint.capitals": order, "joint.epochs": (1,)})
+    for capitals in order:
+        hp = keras_tuner.HyperParameters()
+        hp.values["joint.capitals"] = capitals
+        model = hypermodel.build(hp)
+        _, train, _ = hypermodel._prepare(resolve(hypermodel.config_for(hp.values)))
+        marked = max(int(row.ids.max()) for row in train.rows) >= CAPITAL
+        assert model.capitals == capitals == marked
+        hypermodel.fit(hp, model, epochs=1, verbose=0)
 
 
 def test_a_checkpoint_that_nobody_can_read(config: TrainingConfig) -> None:
