@@ -24,6 +24,7 @@ from kerasbert.serving import replay
 from kerasbert.serving.companions import BATCH_SIZES, BATCHING, MODEL_CARD, WARM_UP, require_serving_protos
 from kerasbert.serving.export import export_model, sample_texts
 from kerasbert.serving.proof import Proof, prove
+from kerasbert.text.tokenizer import CAPITAL
 from tests import tiny
 from tests.commandline import contents, refused, run
 from tests.serving.conftest import TEXTS, THRESHOLD
@@ -68,6 +69,7 @@ def test_what_is_published(exported: Path, bundle_directory: Path) -> None:
     triples = sum(map(len, load_model(bundle_directory, THRESHOLD).extract(TEXTS)))
     assert triples > 10 and f"{len(TEXTS)} sentences with {triples} triples" in card
     assert "Operations that need tensorflow-text: `FastWordpieceTokenizeWithOffsets`." in card
+    assert f"{CAPITAL} is to be added." in card
     assert "| 首都 | 国家 | 城市 |" in card and f"| tensorflow | {tf.__version__} |" in card
     outputs = tf.saved_model.load(str(exported)).signatures["serving_default"].structured_outputs
     assert {name: value.dtype for name, value in outputs.items()} == OUTPUTS
