@@ -18,7 +18,7 @@ from kerasbert.corpus.reader import write_corpus
 from kerasbert.files import write_json
 from kerasbert.schema import Sentence
 from kerasbert.training.config import TrainingConfig, config_from_dict
-from kerasbert.training.store import State, write_state
+from kerasbert.training.store_state import State, index_digest, write_state
 
 MOST = 10_000_000
 BATCHES = 3000
@@ -108,6 +108,7 @@ def _enlarge(store: Path, examples: int) -> None:
     state = json.loads((store / "store.json").read_text(encoding="utf-8"))
     offsets = np.fromfile(store / "offsets.bin", np.int64)
     records, lengths = (store / "records.bin").read_bytes(), (store / "lengths.bin").read_bytes()
+    ids = np.frombuffer(lengths, np.int32)
     count = len(offsets) - 1
     times = max(1, examples // count)
     with (
@@ -119,6 +120,13 @@ def _enlarge(store: Path, examples: int) -> None:
             more_records.write(records)
             more_lengths.write(lengths)
             more_offsets.write((offsets[1:] + k * offsets[-1]).tobytes())
-    parts = [(end + k * count, digest) for k in range(times) for end, digest in state["parts"]]
+    parts = []
+    for k in range(times):
+        begin = 0
+        for end, values, digest, _ in state["parts"]:
+            begins = offsets[begin : end + 1] + k * offsets[-1]
+            index = index_digest(begins, ids[begin:end])
+            parts.append((end + k * count, values + k * state["values"], digest, index))
+            begin = end
     state |= {"values": state["values"] * times, "parts": parts}
     write_state(store, State(**{key: value for key, value in state.items() if key != "digest"}))

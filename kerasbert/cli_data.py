@@ -220,10 +220,13 @@ def rank(
 
 def refuse_existing(force: bool, *paths: Path, inputs: Sequence[Path] = ()) -> None:
     """Keeps what is there already, unless the user says otherwise, and what is read in any case."""
-    read = {path.resolve() for path in inputs}
+    read, written = {path.resolve() for path in inputs}, set[Path]()
     for path in paths:
         if path.resolve() in read:
             raise UsageError("is read and cannot be written as well", path=path, hint="give another output")
+        if path.resolve() in written:
+            raise UsageError("is named for two outputs", path=path, hint="give each a file of its own")
+        written.add(path.resolve())
         if path.exists() and not force:
             raise UsageError("is there already", path=path, hint="add --force to replace it")
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasbert.cli_data import JsonTable, refuse_existing, say
+from kerasbert.cli_data import Force, JsonTable, refuse_existing, say
 from kerasbert.errors import InputError, UsageError
 
 Precision = Annotated[
@@ -96,6 +96,7 @@ def evaluate(
     location: Annotated[Path | None, typer.Option(help="TSV of accepted places (official1).")] = None,
     precision: Precision = "float32",
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the table to this CSV file.")] = None,
+    force: Force = False,
     json_output: JsonTable = False,
 ) -> None:
     """Score predictions, or a model, against annotated sentences."""
@@ -107,6 +108,9 @@ def evaluate(
         raise UsageError("give either a file of predictions or --model DIR")
     if model is None and precision != "float32":
         raise UsageError("--precision is for --model", hint="leave it out")
+    if csv_file is not None:
+        read = [path for path in (gold, predicted, alias, location) if path is not None]
+        refuse_existing(force, csv_file, inputs=read)
     if model is not None:
         from kerasbert.corpus.reader import load_corpus
         from kerasbert.extraction.assess import evaluate_model, unknown_predicates

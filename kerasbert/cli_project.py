@@ -70,7 +70,7 @@ def report(
     chosen = predicted if model is None else model
     if chosen is None or (predicted is not None and model is not None):
         raise UsageError("give either a file of predictions or --model DIR")
-    refuse_existing(force, output)
+    refuse_existing(force, output, inputs=[path for path in (gold, predicted, other) if path is not None])
     sentences = load_corpus(gold)
 
     def system(path: Path) -> System:

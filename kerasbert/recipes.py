@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasbert.bundle import Bundle
-from kerasbert.errors import UsageError
+from kerasbert.errors import InputError, UsageError
 from kerasbert.evaluation.scores import EvaluationReport
 from kerasbert.extraction.assess import evaluate_joint, evaluate_pipeline
 from kerasbert.extraction.joint import JointPipeline
@@ -178,6 +178,10 @@ def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Call
             sets = {"train": train_set, "dev": dev_set}
             accounts = {name: examples.report.to_dict() for name, examples in sets.items() if examples is not None}
             write_json(directory / stage / "examples.json", accounts)
+        _require_learnable(stage, train_set, config)
+        for name, examples in (("train", train_set), ("dev", dev_set)):
+            if examples is not None and (words := examples.report.unplaced()):
+                announce(f"{stage}: data.{name}: {words}; `kerasbert check` shows where")
         announce(
             f"{stage}: {len(train_set)} examples, batches of {settings.batch_size}, {settings.epochs:g} epochs, "
             f"{strategy.num_replicas_in_sync} x {config.runtime.precision}"
@@ -219,6 +223,16 @@ def stage_sets(
             sets.append(stage_examples(stage, split, materials, config, place, progress))
     assert sets[0] is not None
     return sets[0], sets[1]
+
+
+def _require_learnable(stage: str, examples: Examples, config: TrainingConfig) -> None:
+    """Refuses annotations of which none stands in its text, where a model is to find mentions."""
+    if stage != "predicate" and examples.report.triples and not examples.report.labelled:
+        raise InputError(
+            f"nothing in it can be learnt: {examples.report.unplaced()}",
+            path=config.data.train,
+            hint="mentions have to stand in the text as they are annotated; `kerasbert check` shows where",
+        )
 
 
 def build_model(stage: str, materials: Materials, config: TrainingConfig) -> ExtractionModel:

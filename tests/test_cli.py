@@ -123,6 +123,9 @@ def test_what_extraction_cannot_do(model: Path, tmp_path: Path) -> None:
         write(tmp_path / "file", b"mine: 1\n")
         result = run("extract", model, "a", "-o", place, "--force")
         refused(result, 1, place)
+    texts, same = write(tmp_path / "t.txt", b"a\n\xff\n"), tmp_path / "same.jsonl"
+    refused(run("extract", model, "-i", texts, "-o", same, "--rejects", same), 2, same, "two outputs")
+    assert not same.exists()
     refused(run("extract", model, "a\udcff"), 2, "surrogate", "UTF-8")
     assert not Path("/dev/full").is_file()
 
@@ -133,6 +136,15 @@ def test_standard_input(model: Path) -> None:
     assert done.returncode == 0, done.stderr.decode()
     assert [json.loads(line)["text"] for line in done.stdout.decode().splitlines()] == ["青岚是海国的首都", "白渡"]
     assert "2 rows" in done.stderr.decode() and "first in line 2" in done.stderr.decode()
+    assert "--rejects FILE keeps them" in done.stderr.decode()
+
+
+def test_lines_of_which_none_is_a_text(model: Path, tmp_path: Path) -> None:
+    texts = write(tmp_path / "t.txt", "《山雨欲来》由顾砚舟执导\n".encode("utf-16"))
+    output = tmp_path / "out.jsonl"
+    refused(run("extract", model, "-i", texts), 1, f"{texts}:1: no line is usable", "iconv")
+    refused(run("extract", model, "-i", texts, "-o", output), 1, texts)
+    assert not output.exists() and "reason" in output.with_name("out.jsonl.rejects.jsonl").read_text()
 
 
 @pytest.mark.parametrize("count", [1, 20_000])
@@ -168,7 +180,11 @@ def test_scores_of_a_model(model: Path, material: tiny.Material, tmp_path: Path)
     reports = json.loads(result.out)
     assert list(reports) == ["predicates", "spans", "triples"]
     assert reports["triples"]["overall"]["gold"] == sum(len(s.triples) for s in tiny.sentences(7))
-    assert (tmp_path / "t.csv").read_text().count("\n") > 3
+    table = (tmp_path / "t.csv").read_text()
+    assert table.count("\n") > 3
+    again = ("evaluate", material.dev, "--model", model, "--csv", tmp_path / "t.csv")
+    refused(run(*again), 2, tmp_path / "t.csv", "--force")
+    assert run(*again, "--force").code == 0 and (tmp_path / "t.csv").read_text() == table
     assert "Triples" in run("evaluate", material.dev, "-m", model).out
 
 
@@ -194,6 +210,9 @@ def test_what_evaluation_cannot_do(model: Path, material: tiny.Material, tmp_pat
     plain = write(tmp_path / "plain.jsonl", b'{"text": "a"}\n')
     refused(run("evaluate", plain, "-m", model), 1, plain, "no triple to score against")
     refused(run("evaluate", gold, "-m", tmp_path), 1, tmp_path, "holds no trained model")
+    before = gold.read_bytes()
+    refused(run("evaluate", gold, gold, "--csv", gold, "--force"), 2, gold, "cannot be written as well")
+    assert gold.read_bytes() == before
 
 
 def test_predictions_of_a_model_score_as_the_model_does(model: Path, material: tiny.Material, tmp_path: Path) -> None:

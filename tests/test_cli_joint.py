@@ -15,7 +15,7 @@ from kerasbert.bundle import Bundle, read_manifest
 from kerasbert.corpus.reader import write_corpus
 from kerasbert.schema import Sentence, Triple
 from tests import tiny
-from tests.commandline import contents, process, run
+from tests.commandline import contents, process, refused, run
 from tests.training.test_loop import KILLED
 from tests.training.test_strategy import MIRRORED, history
 
@@ -154,8 +154,17 @@ def test_a_corpus_mostly_without_triples(material: tiny.Material, tmp_path: Path
     assert (account["triples"], account["labelled"], account["not_found"]) == (2, 1, 1)
     bundle = Bundle.load(tmp_path / "out")
     assert bundle.settings["joint"]["threshold"] == 0.5 and bundle.metrics["joint"]["calibration"] == {}
+    assert "data.train: of 2 triples 1 with a mention that is not in the text" in done.err
     losses = [row["loss"] for row in history(tmp_path / "out", "joint")]
     assert np.isfinite(losses).all()
+
+
+def test_a_corpus_of_which_no_mention_stands_in_its_text(material: tiny.Material, tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    write_corpus(path, [Sentence("青岚是海国的首都", (Triple("北陆", "首都", "白渡"),))] * 9)
+    arguments = material.arguments()
+    arguments[arguments.index("--train") + 1] = str(path)
+    refused(run("train", "-o", tmp_path / "out", *arguments, *tiny.OVERRIDES), 1, path, "nothing in it can be learnt")
 
 
 @pytest.mark.slow

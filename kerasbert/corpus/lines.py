@@ -246,8 +246,16 @@ def _decode_whole(data: bytes, path: str | Path, what: str) -> str:
         raise InputError(f"not UTF-8; {what} is expected", path=path, line=line, hint=_NOT_UTF8) from error
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        twice = next(key for k, (key, _) in enumerate(pairs) if key in dict(pairs[:k]))
+        raise ValueError(f"not usable JSON: the key {twice!r} is given twice in one object")
+    return made
+
+
 def _no_constant(name: str) -> Any:
     raise ValueError(f"not JSON: {name} is no JSON number")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_object)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 from collections.abc import Iterable, Iterator
@@ -114,7 +115,8 @@ def read_texts(source: str | Path | IO[Any], rejects: Rejects | None = None) -> 
     One text a line. A line that is a JSON object with a string "text" gives that text; otherwise, in a file whose
     name ends in .json or .jsonl (also with .gz) it cannot be used, and elsewhere the line itself is the text, white
     space included, without the carriage return of a Windows line end. A .json file may also be one JSON array of such
-    objects. Blank lines are skipped and counted. A text of white space alone or with a NUL character, and bytes that
+    objects, and of standard input all lines are such objects where the first is one. Blank lines are skipped and
+    counted. A text of white space alone or with a NUL character, and bytes that
     are not UTF-8, cannot be used.
 
     Args:
@@ -135,7 +137,7 @@ def read_texts(source: str | Path | IO[Any], rejects: Rejects | None = None) -> 
     lines = decoded_lines(getattr(source, "buffer", source))
     if str(account.path).lower().endswith(_JSON_NAMES):
         return _sentences(parsed(lines), None, account, annotated=False)
-    return _texts(lines, account)
+    return _of_a_stream(lines, account)
 
 
 def write_corpus(path: str | Path, sentences: Iterable[Sentence]) -> None:
@@ -183,7 +185,27 @@ def _texts(lines: Iterable[Line], rejects: Rejects) -> Iterator[Sentence]:
         yield sentence
 
 
+def _of_a_stream(lines: Iterator[Line], rejects: Rejects) -> Iterator[Sentence]:
+    """Texts of what has no name that says its format: its first line that is not blank tells."""
+    begin: list[Line] = []
+    for line in lines:
+        begin.append(line)
+        if line.text.strip():
+            break
+    rest = itertools.chain(begin, lines)
+    if begin and _text_of_json(begin[-1].text) is not None:
+        yield from _sentences(parsed(rest), None, rejects, annotated=False)
+    else:
+        yield from _texts(rest, rejects)
+
+
 def _plain_or_json(line: str) -> str:
+    text = _text_of_json(line)
+    return line.removesuffix("\r") if text is None else text
+
+
+def _text_of_json(line: str) -> str | None:
+    """The text of a line that is a JSON object with one; None for other lines."""
     if line.lstrip().startswith("{"):
         try:
             value = parse_json(line)
@@ -191,7 +213,7 @@ def _plain_or_json(line: str) -> str:
             value = None
         if isinstance(value, dict) and isinstance(value.get("text"), str):
             return str(value["text"])
-    return line.removesuffix("\r")
+    return None
 
 
 def _sentences(

@@ -98,7 +98,7 @@ class Rejects:
             text += f", {self.rejected_rows} rows and {self.rejected_triples} triples rejected"
             text += f" (first in line {self.items[0].line}; " + "; ".join(f"{n} x {reason}" for reason, n in common)
             text += "; ...)" if len({item.reason for item in self.items}) > reasons else ")"
-        return text
+        return text + (f", {self.blank} blank" if self.blank else "")
 
     def write(self, path: str | Path) -> None:
         """Writes the rejects as JSON lines (file, line, triple, reason, raw), atomically.

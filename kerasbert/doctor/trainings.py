@@ -21,7 +21,7 @@ from kerasbert.training.bundling import PIPELINE, STAGES
 from kerasbert.training.checkpoints import stem
 from kerasbert.training.config import TrainingConfig, config_from_dict
 from kerasbert.training.input import steps_per_epoch
-from kerasbert.training.store import store_problems
+from kerasbert.training.store_state import store_problems
 
 _UNREADABLE = (tf.errors.OpError, RuntimeError, IndexError, ValueError)
 
@@ -29,16 +29,15 @@ _UNREADABLE = (tf.errors.OpError, RuntimeError, IndexError, ValueError)
 def diagnose_training(directory: Path) -> Finding | None:
     """What the output directory of a training holds; None where it is none."""
     record = directory / "config.yaml"
+    trained = any((directory / stage / "checkpoints").is_dir() for stage in STAGES)
     if not record.is_file():
-        return None
+        return _without_settings(directory, f"{record}: is missing") if trained else None
     try:
         values = yaml.safe_load(record.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        if not any((directory / stage).is_dir() for stage in STAGES):
-            return None
-        return Finding("training", directory, "its settings cannot be read", (f"{record}: {first_line(error)}",))
+        return _without_settings(directory, f"{record}: {first_line(error)}") if trained else None
     if not isinstance(values, dict) or not {"data", "model", "runtime"} <= values.keys():
-        return None
+        return _without_settings(directory, f"{record}: holds no settings of a training") if trained else None
     problems: list[str] = []
     running = _is_running(record)
     orphans = () if running else _orphans(directory)
@@ -59,10 +58,20 @@ def diagnose_training(directory: Path) -> Finding | None:
     if config is not None:
         sources = {f"data.{key}": getattr(config.data, key) for key in ("train", "dev", "tuning", "schema")}
         notes += [f"{key}: {path} is not there; to go on, it has to be" for key, path in sources.items() if _gone(path)]
-    if not (directory / "bundle" / MANIFEST).is_file():
-        notes.append("no bundle yet: the training has not come to its end")
+    bundle = directory / "bundle"
+    if not (bundle / MANIFEST).is_file():
+        if bundle.is_dir() and any(bundle.iterdir()):
+            problems.append(
+                f"{bundle / MANIFEST}: is missing; move {bundle} away, and the same training writes it again"
+            )
+        else:
+            notes.append("no bundle yet: the training has not come to its end")
     summary = "; ".join(lines) or "nothing trained yet"
     return Finding("training", directory, summary, tuple(problems), tuple(notes), _commands(directory, stages))
+
+
+def _without_settings(directory: Path, problem: str) -> Finding:
+    return Finding("training", directory, "its settings cannot be read", (problem,))
 
 
 def _stage(folder: Path, config: TrainingConfig | None) -> tuple[str, list[str]]:

@@ -24,6 +24,7 @@ from rich.text import Text
 
 from kerasbert.corpus.reader import read_texts
 from kerasbert.corpus.rejects import Rejects
+from kerasbert.errors import InputError
 from kerasbert.extraction.extractor import Extractor
 from kerasbert.files import atomic_write
 from kerasbert.schema import Sentence
@@ -63,8 +64,8 @@ def extract_file(
       A line that says how many texts were read, how many were rejected, and the rate.
 
     Raises:
-      InputError: the source cannot be read, the target cannot be written, or something else than an earlier rejects
-        file of the same source stands under `rejects_path`.
+      InputError: the source cannot be read, none of its lines can be used, the target cannot be written, or something
+        else than an earlier rejects file of the same source stands under `rejects_path`.
     """
     rejects = Rejects()
     if rejects_path is None and isinstance(target, Path):
@@ -82,14 +83,30 @@ def extract_file(
             handle.write(line)
             found, triples = found + 1, triples + number
             progress.advance(task)
+        if rejects.items and not rejects.used:
+            raise _nothing_usable(rejects, rejects_path)
         elapsed = progress.tasks[task].finished_time or progress.tasks[task].elapsed or 0.0
     if rejects_path is not None:
         rejects.write(rejects_path)
     rate = f", {found / elapsed:.0f} texts/s" if elapsed else ""
     summary = f"{found} texts, {triples} triples{rate}"
     if rejects.items:
-        summary += f"; {rejects.summary()}" + (f"; kept with reasons in {rejects_path}" if rejects_path else "")
+        kept = f"kept with reasons in {rejects_path}" if rejects_path else "--rejects FILE keeps them"
+        summary += f"; {rejects.summary()}; {kept}"
     return summary
+
+
+def _nothing_usable(rejects: Rejects, rejects_path: Path | None) -> InputError:
+    """The error for a source of rejects alone, which are kept all the same."""
+    if rejects_path is not None:
+        rejects.write(rejects_path)
+    first = rejects.items[0]
+    return InputError(
+        f"no line is usable; the first of {rejects.rejected_rows}: {first.reason}",
+        path=rejects.path,
+        line=first.line,
+        hint="texts are read as UTF-8; convert others, for example: iconv -f UTF-16 -t UTF-8",
+    )
 
 
 class _Rate(ProgressColumn):

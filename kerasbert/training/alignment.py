@@ -46,6 +46,18 @@ class ExampleReport:
         """Plain numbers."""
         return asdict(self)
 
+    def unplaced(self) -> str:
+        """In words what is not learnt as annotated; empty where everything is."""
+        counts = (
+            (self.not_found, "with a mention that is not in the text"),
+            (self.across_windows, "with mentions that no window holds together"),
+            (self.collided, "that cannot stand beside the others of their predicate"),
+        )
+        parts = [f"{count} {words}" for count, words in counts if count]
+        found = [f"of {self.triples} triples {', '.join(parts)}"] if parts else []
+        found += [f"{self.without_tokens} sentences without any token"] if self.without_tokens else []
+        return "; ".join(found)
+
 
 class Text(NamedTuple):
     """A sentence's tokens, with their character offsets, and the half-open token ranges of its windows."""

@@ -8,10 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 from kerasbert.errors import UsageError
 from kerasbert.files import require_file
+from kerasbert.training.ranges import check_ranges
 
 _PATHS = (
     *(("data", key) for key in ("train", "dev", "tuning", "schema")),
@@ -222,18 +223,20 @@ def config_from_dict(values: dict[str, Any], path: str | Path | None = None) -> 
     """Builds and checks a configuration; see `load_config` for the errors."""
     import dacite
 
+    # YAML 1.1 reads 3e-5 as a string and 6 as an integer; both are meant as numbers here. To Python, yes is 1.
+    settings = dacite.Config(type_hooks={float: _number, int: _integer}, strict=True)
     for section, keys in values.items():
         _require_known(section, [f.name for f in dataclasses.fields(TrainingConfig)], "section", path)
         kind = type(getattr(TrainingConfig(), section))
         for key in keys:
             _require_known(key, [f.name for f in dataclasses.fields(kind)], f"key of {section!r}", path)
-    # YAML 1.1 reads 3e-5 as a string and 6 as an integer; both are meant as numbers here. To Python, yes is 1.
-    settings = dacite.Config(type_hooks={float: _number, int: _integer}, strict=True)
-    try:
-        config = dacite.from_dict(TrainingConfig, values, settings)
-    except (dacite.DaciteError, ValueError) as error:
-        raise UsageError(f"in the configuration: {error}", path=path) from error
-    _check_ranges(config)
+            hint = get_type_hints(kind)[key]
+            try:
+                dacite.from_dict(kind, {key: keys[key]}, settings)
+            except (dacite.DaciteError, ValueError) as error:
+                raise UsageError(f"{section}.{key} is {keys[key]!r}; {_expected(hint)}", path=path) from error
+    config = dacite.from_dict(TrainingConfig, values, settings)
+    check_ranges(config)
     return config
 
 
@@ -248,6 +251,15 @@ def _find_beside(values: dict[str, dict[str, Any]], folder: Path) -> None:
 def _is_there(path: Path) -> bool:
     """Whether a file, a folder, or a TF1 checkpoint of this prefix is there."""
     return path.exists() or path.with_name(path.name + ".index").exists()
+
+
+def _expected(hint: Any) -> str:
+    """What a setting of a type must be, in words."""
+    if choices := get_args(hint):
+        return f"it must be one of {', '.join(choices)}"
+    return {float: "it must be a number", int: "it must be a whole number", bool: "it must be true or false"}.get(
+        hint, "it must be a text"
+    )
 
 
 def _number(value: Any) -> float:
@@ -267,35 +279,3 @@ def _require_known(name: str, known: list[str], what: str, path: str | Path | No
         close = difflib.get_close_matches(str(name), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
         raise UsageError(f"unknown {what}: {name!r}", path=path, hint=hint)
-
-
-def _check_ranges(config: TrainingConfig) -> None:
-    checks = [
-        ("data.max_length", config.data.max_length, 8, 512),
-        ("data.overlap", config.data.overlap, 0, config.data.max_length // 2),
-        ("model.dropout", config.model.dropout, 0.0, 0.9),
-        ("optimizer.warmup", config.optimizer.warmup, 0.0, 1.0),
-        ("optimizer.clip_norm", config.optimizer.clip_norm, 1e-9, 1e9),
-        ("optimizer.weight_decay", config.optimizer.weight_decay, 0.0, 1.0),
-        ("runtime.seed", config.runtime.seed, 0, 2**32 - 1),
-        ("model.frozen_layers", config.model.frozen_layers, 0, 1000),
-        ("predicate.threshold", config.predicate.threshold, 1e-6, 1 - 1e-6),
-        ("joint.tuning", config.joint.tuning, 0.0, 0.5),
-        ("joint.head_size", config.joint.head_size, 2, 4096),
-        ("runtime.checkpoint_steps", config.runtime.checkpoint_steps, 1, 1e9),
-        ("runtime.checkpoint_minutes", config.runtime.checkpoint_minutes, 0.0, 1e6),
-        ("runtime.accumulate", config.runtime.accumulate, 1, 1e6),
-    ]
-    for name in ("predicate", "labeling", "joint"):
-        stage: StageConfig = getattr(config, name)
-        checks += [
-            (f"{name}.epochs", stage.epochs, 1e-9, 1e6),
-            (f"{name}.batch_size", stage.batch_size, 1, 1e6),
-            (f"{name}.learning_rate", stage.learning_rate, 0.0, 1.0),
-            (f"{name}.head_rate", stage.head_rate, 0.0, 1000.0),
-        ]
-    for key, value, low, high in checks:
-        if not low <= value <= high:
-            raise UsageError(f"{key} is {value}; it must lie between {low:g} and {high:g}")
-    if config.joint.head_size % 2:
-        raise UsageError(f"joint.head_size is {config.joint.head_size}; it must be even")

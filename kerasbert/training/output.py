@@ -13,6 +13,9 @@ from kerasbert.errors import InputError, UsageError
 from kerasbert.files import atomic_write, describe_os_error
 from kerasbert.training.config import TrainingConfig
 
+# What a setting was before it existed, where that is not its default now.
+_BEFORE = {"joint": {"capitals": False}}
+
 # How often the state is saved changes nothing of what is computed.
 _FREE = {"runtime": ("checkpoint_steps", "checkpoint_minutes")}
 
@@ -104,9 +107,10 @@ def setting_changes(earlier: dict[str, Any], config: TrainingConfig) -> list[str
 
 
 def completed(earlier: dict[str, Any]) -> dict[str, Any]:
-    """A record from before a section or a key existed was written with what are its defaults now."""
+    """A record from before a section or a key existed was written with what are its defaults now, but for a few."""
     defaults = TrainingConfig().to_dict()
-    return {name: defaults.get(name, {}) | earlier.get(name, {}) for name in {**defaults, **earlier}}
+    before = {name: _BEFORE.get(name, {}) | section for name, section in earlier.items()}
+    return {name: defaults.get(name, {}) | before.get(name, {}) for name in {**defaults, **earlier}}
 
 
 def _claim(directory: Path, config: TrainingConfig, accept_changes: bool) -> None:

@@ -6,9 +6,10 @@ A store is a directory with
   none is), the number of ids, the ids, the labels;
 - ``offsets.bin``: int64, where each record begins, and where the last one ends;
 - ``lengths.bin``: int32, the number of ids of each record;
-- ``store.json``: what they were made from, how far the making has come, and SHA-256 of each part of the records.
+- ``store.json``: what they were made from, how far the making has come, and SHA-256 of each part of the three.
 
-It is made part by part. ``store.json`` is written when a part is on disk, so that a kill costs one part at most.
+It is made part by part. ``store.json`` is written when a part is on disk, so that a kill costs one part at most. A
+store that was made before is compared with its digests when it is opened; one that has changed is made anew.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,19 +28,31 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from kerasbert.errors import InputError
-from kerasbert.files import describe_os_error, read_json, write_json
+from kerasbert.files import describe_os_error
 from kerasbert.models.inputs import Row
 from kerasbert.schema import Sentence
 from kerasbert.training.alignment import ExampleReport
+from kerasbert.training.store_state import (
+    LENGTHS,
+    OFFSETS,
+    RECORDS,
+    STATE,
+    State,
+    index_digest,
+    problems_of,
+    read_state,
+    write_state,
+)
 
-FORMAT = 2
+FORMAT = 3
 """To be raised whenever the same sentences become other examples, or are kept in another way."""
 
 PART = 8192
 """Sentences that are made into examples at a time."""
 
-_STATE, _RECORDS, _OFFSETS, _LENGTHS = "store.json", "records.bin", "offsets.bin", "lengths.bin"
 _HEADER = 3
+
+log = logging.getLogger(__name__)
 
 # A read maps what is around it, 64 KB or, where the system caches files in large folios, up to 2 MB; that counts as
 # resident until it is given back.
@@ -109,39 +123,6 @@ def pack(records: Iterable[Record]) -> Packed:
     return Packed(values, offsets, lengths, hashlib.sha256(values.tobytes()).hexdigest())
 
 
-@dataclass
-class State:
-    """What `store.json` says of a store.
-
-    Attributes:
-      key: what it was made from.
-      complete: whether all sentences are in it.
-      sentences: how many are.
-      values: length of the records.
-      parts: the number of examples at the end of each part, and SHA-256 of its records.
-      report: what became of the annotations.
-    """
-
-    key: dict[str, Any]
-    complete: bool = False
-    sentences: int = 0
-    values: int = 0
-    parts: list[tuple[int, str]] = field(default_factory=list)
-    report: dict[str, int] = field(default_factory=lambda: ExampleReport().to_dict())
-
-    @property
-    def examples(self) -> int:
-        return self.parts[-1][0] if self.parts else 0
-
-    def digest(self) -> str:
-        """SHA-256 of all values."""
-        return hashlib.sha256(json.dumps(vars(self), sort_keys=True).encode()).hexdigest()
-
-    def sizes(self) -> dict[str, int]:
-        """Bytes of each file."""
-        return {_RECORDS: 4 * self.values, _OFFSETS: 8 * (self.examples + 1), _LENGTHS: 4 * self.examples}
-
-
 def stored(
     directory: Path,
     key: Mapping[str, Any],
@@ -165,8 +146,13 @@ def stored(
       InputError: the store cannot be written or read.
     """
     wanted = json.loads(json.dumps({"format": FORMAT, **key}))
-    state = _read_state(directory, wanted)
+    state = read_state(directory)
+    if state is not None and state.key != wanted:
+        state = None
     try:
+        if state is not None and (problem := next(problems_of(directory, state), None)):
+            log.warning("%s; the examples are made anew", problem)
+            state = None
         if state is None or not state.complete:
             state = _make(directory, state or State(wanted), sentences, make, progress)
         return _map(directory, state), ExampleReport(**state.report)
@@ -178,42 +164,6 @@ def stored(
         ) from error
 
 
-def store_problems(directory: Path) -> list[str] | None:
-    """What is wrong with the records of a store, part by part; None where there is none or it is not complete."""
-    state = _read_state(directory, None)
-    if state is None or not state.complete:
-        return None
-    packed, problems, begin = _map(directory, state), [], 0
-    for end, digest in state.parts:
-        part = packed.records[packed.offsets[begin] : packed.offsets[end]]
-        if hashlib.sha256(part.tobytes()).hexdigest() != digest:
-            problems.append(f"{directory / _RECORDS}: examples {begin} to {end} have changed since they were written")
-        packed.release()
-        begin = end
-    return problems
-
-
-def _read_state(directory: Path, wanted: dict[str, Any] | None) -> State | None:
-    """How far a store of this key, or of any, has come; None where there is none or its files are not whole."""
-    path = directory / _STATE
-    if not path.is_file():
-        return None
-    try:
-        values = read_json(path, "the state of a store of examples")
-        digest = values.pop("digest")
-        state = State(**(values | {"parts": [(end, part) for end, part in values["parts"]]}))
-        if digest != state.digest():
-            return None
-        sizes = {name: (directory / name).stat().st_size for name in state.sizes()}
-    except (InputError, OSError, KeyError, TypeError, ValueError, AttributeError):
-        # Made anew from the sentences: nothing is lost.
-        return None
-    if wanted is not None and state.key != wanted:
-        return None
-    short = any(sizes[name] < size or (state.complete and sizes[name] > size) for name, size in state.sizes().items())
-    return None if short else state
-
-
 def _make(
     directory: Path,
     state: State,
@@ -223,12 +173,12 @@ def _make(
 ) -> State:
     """Completes a store from the first sentence that it lacks."""
     directory.mkdir(parents=True, exist_ok=True)
-    for left in directory.glob(f".{_STATE}.*.tmp"):
+    for left in directory.glob(f".{STATE}.*.tmp"):
         left.unlink()
     if not state.sentences:
         # What stands there belongs to another key: from here on nothing does.
-        (directory / _STATE).unlink(missing_ok=True)
-        (directory / _OFFSETS).write_bytes(np.zeros(1, np.int64).tobytes())
+        (directory / STATE).unlink(missing_ok=True)
+        (directory / OFFSETS).write_bytes(np.zeros(1, np.int64).tobytes())
     for name, size in state.sizes().items():
         with (directory / name).open("ab") as handle:
             # Behind the last whole part a kill may have left half of the next one.
@@ -236,29 +186,26 @@ def _make(
     report = ExampleReport(**state.report)
     rest = itertools.islice(sentences, state.sentences, None)
     with (
-        (directory / _RECORDS).open("ab") as records,
-        (directory / _OFFSETS).open("ab") as offsets,
-        (directory / _LENGTHS).open("ab") as lengths,
+        (directory / RECORDS).open("ab") as records,
+        (directory / OFFSETS).open("ab") as offsets,
+        (directory / LENGTHS).open("ab") as lengths,
     ):
         while chunk := list(itertools.islice(rest, PART)):
             packed = pack(make(chunk, report))
             _append(records, packed.records)
-            _append(offsets, packed.offsets[1:] + state.values)
+            begins = packed.offsets + state.values
+            _append(offsets, begins[1:])
             _append(lengths, packed.lengths)
             state.sentences += len(chunk)
             state.values += len(packed.records)
-            state.parts.append((state.examples + len(packed), packed.digest))
+            index = index_digest(begins, packed.lengths)
+            state.parts.append((state.examples + len(packed), state.values, packed.digest, index))
             state.report = report.to_dict()
             write_state(directory, state)
             progress(state.sentences)
     state.complete = True
     write_state(directory, state)
     return state
-
-
-def write_state(directory: Path, state: State) -> None:
-    """Writes `store.json`, atomically and with a digest of its own."""
-    write_json(directory / _STATE, vars(state) | {"digest": state.digest()})
 
 
 def _append(handle: IO[bytes], array: np.ndarray) -> None:
@@ -268,12 +215,12 @@ def _append(handle: IO[bytes], array: np.ndarray) -> None:
 
 
 def _map(directory: Path, state: State) -> Packed:
-    lengths = np.fromfile(directory / _LENGTHS, np.int32)
-    digest = hashlib.sha256("".join(digest for _, digest in state.parts).encode()).hexdigest()
+    lengths = np.fromfile(directory / LENGTHS, np.int32)
+    digest = hashlib.sha256("".join(digest for _, _, digest, _ in state.parts).encode()).hexdigest()
     if not state.values:
         return Packed(np.zeros(0, np.int32), np.zeros(len(lengths) + 1, np.int64), lengths, digest)
     maps = []
-    for name in (_RECORDS, _OFFSETS):
+    for name in (RECORDS, OFFSETS):
         with (directory / name).open("rb") as handle:
             maps.append(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))
     records, offsets = np.frombuffer(maps[0], np.int32), np.frombuffer(maps[1], np.int64)

@@ -161,6 +161,7 @@ BAD_ROWS: list[tuple[str, Any, str]] = [
     ("NaN", '{"text": "a", "x": NaN}', "not JSON: NaN"),
     ("deep nesting", '{"text": ' + "[" * 100_000, "nested too deeply"),
     ("huge number", '{"text": "a", "x": ' + "9" * 10_000 + "}", "limit"),
+    ("key given twice", '{"text": "a", "spo_list": [1], "spo_list": []}', "'spo_list' is given twice"),
     ("list", [1], "a list where an object with a 'text' is expected"),
     ("string", '"text"', "a string where an object"),
     ("null", "null", "null where an object"),
@@ -492,6 +493,16 @@ def test_texts_of_open_files(tmp_path: Path) -> None:
     assert list(read_texts(io.BytesIO(data))) == expected
     assert list(read_texts(io.StringIO(data.decode()))) == expected
     assert list(read_texts(io.TextIOWrapper(io.BytesIO(data), "ascii"))) == expected
+    # The first line tells what all are.
+    rows = b'\n{"text": "a"}\n{"text": "b\nplain\n{"text": "c"}\n'
+    rejects = Rejects()
+    assert [s.text for s in read_texts(io.BytesIO(rows), rejects)] == ["a", "c"]
+    assert [(item.line, item.raw) for item in rejects.items] == [(3, '{"text": "b'), (4, "plain")]
+    assert [s.text for s in read_texts(io.BytesIO(b'plain\n{"text": "b\n{"text": "c"}\n'))] == [
+        "plain",
+        '{"text": "b',
+        "c",
+    ]
     path = corpus(tmp_path, "plain", name="t.jsonl")
     with path.open("rb") as handle, pytest.raises(InputError, match=r"t\.jsonl:1: not JSON"):
         list(read_texts(handle))

@@ -157,8 +157,18 @@ def test_damaged_settings(trained: Path) -> None:
     text = record.read_text(encoding="utf-8")
     record.write_text(text.replace("batch_size: 8", "batch_size: many", 1), encoding="utf-8")
     assert str(record) in look(trained)[0].problems[0]
-    record.write_bytes(b"\xff{")
-    assert str(record) in look(trained)[0].problems[0]
+    for content in (b"\xff{", b"", b"a: 1"):
+        record.write_bytes(content)
+        assert str(record) in look(trained)[0].problems[0]
+    record.unlink()
+    assert look(trained)[0].problems == (f"{record}: is missing",)
+
+
+def test_a_bundle_without_its_manifest(trained: Path) -> None:
+    manifest = trained / "bundle" / "bundle.json"
+    manifest.unlink()
+    (training,) = look(trained)
+    assert not training.whole and str(manifest) in training.problems[0] and "move" in training.problems[0]
 
 
 def test_what_killed_writes_left_is_no_damage(finished: tuple[tiny.Material, Path], trained: Path) -> None:

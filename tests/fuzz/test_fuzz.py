@@ -223,9 +223,8 @@ def fuzz_stores(folder: Path, examples: int) -> Callable[[], None]:
     @budget(examples)
     @given(st.data())
     def check(data: st.DataObject) -> None:
-        # A changed byte of the records is for the doctor to find; the size of every file is seen at once.
-        content = data.draw(damaged(contents["store.json"]))
-        (folder / "store" / "store.json").write_bytes(content)
+        name = data.draw(st.sampled_from(sorted(contents)))
+        (folder / "store" / name).write_bytes(data.draw(damaged(contents[name])))
         found, report = stored(folder / "store", key, sentences, make)
         assert found.records.tobytes() == expected and found.lengths.tolist() == lengths and report == account
 

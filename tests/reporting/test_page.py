@@ -186,6 +186,7 @@ def test_the_command(tmp_path: Path) -> None:
     done = run("report", gold, "-m", tmp_path / "model", "-o", page, "--force")
     assert done.code == 0 and "Learning curves" in page.read_text(encoding="utf-8"), done
     refused(run("report", gold, found, "-o", page), 2, page, "--force")
+    refused(run("report", gold, found, "-o", gold, "--force"), 2, gold, "cannot be written as well")
     refused(run("report", gold, "-o", tmp_path / "x"), 2, "predictions or --model")
     refused(run("report", gold, found, "-m", tmp_path / "model", "-o", tmp_path / "x"), 2, "predictions or --model")
     found.write_text(json.dumps({"text": "other"}) + "\n")

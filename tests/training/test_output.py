@@ -51,10 +51,21 @@ def test_changes_can_be_accepted(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 
 def test_a_record_from_before_a_key_existed_is_gone_on_with(tmp_path: Path) -> None:
     earlier = TrainingConfig().to_dict()
+    earlier["joint"]["capitals"] = True
     del earlier["joint"]["head_size"], earlier["predicate"]["threshold"], earlier["model"]["frozen_layers"]
     trained_with(earlier, tmp_path)
     with claimed(tmp_path, TrainingConfig()):
         pass
     changed = config_from_dict({"joint": {"head_size": 32}})
     with pytest.raises(UsageError, match=r"joint\.head_size: 64 -> 32"), claimed(tmp_path, changed):
+        pass
+
+
+def test_a_joint_model_from_before_capitals_were_marked_is_told_of_none(tmp_path: Path) -> None:
+    earlier = TrainingConfig().to_dict()
+    del earlier["joint"]["capitals"]
+    trained_with(earlier, tmp_path)
+    with pytest.raises(UsageError, match=r"joint\.capitals: False -> True"), claimed(tmp_path, TrainingConfig()):
+        pass
+    with claimed(tmp_path, config_from_dict({"joint": {"capitals": False}})):
         pass

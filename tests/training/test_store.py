@@ -17,7 +17,8 @@ from kerasbert.models.inputs import Row
 from kerasbert.schema import Sentence
 from kerasbert.training import store
 from kerasbert.training.alignment import ExampleReport
-from kerasbert.training.store import Packed, Record, pack, store_problems, stored
+from kerasbert.training.store import Packed, Record, pack, stored
+from kerasbert.training.store_state import store_problems
 
 COUNT, PART = 23, 4
 KEY = {"stage": "test", "lengths": (3, 9)}
@@ -124,6 +125,12 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(bytes(data))
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -136,12 +143,29 @@ def cut(path: Path) -> None:
         lambda d: cut(d / "offsets.bin"),
         lambda d: cut(d / "lengths.bin"),
         lambda d: (d / "lengths.bin").write_bytes((d / "lengths.bin").read_bytes() + b"more"),
+        lambda d: flip(d / "records.bin", 20),
+        lambda d: flip(d / "offsets.bin", 0),
+        lambda d: flip(d / "offsets.bin", 8),
+        lambda d: flip(d / "offsets.bin", -1),
+        lambda d: flip(d / "lengths.bin", 0),
+        lambda d: flip(d / "lengths.bin", -1),
     ],
 )
 def test_a_store_that_is_not_whole_is_made_anew(whole: tuple[Path, Packed], damage: Callable[[Path], None]) -> None:
     damage(whole[0])
     assert plain(stored(whole[0], KEY, sentences(), make)[0]) == expected()
     assert store_problems(whole[0]) == []
+
+
+@pytest.mark.parametrize("name", ["records.bin", "offsets.bin", "lengths.bin"])
+def test_the_doctor_is_told_of_every_file(whole: tuple[Path, Packed], name: str) -> None:
+    content = (whole[0] / name).read_bytes()
+    flip(whole[0] / name, 5)
+    assert any(name in problem for problem in store_problems(whole[0]) or ())
+    (whole[0] / name).write_bytes(content[:-4])
+    assert store_problems(whole[0]) == [
+        f"{whole[0] / name}: holds {len(content) - 4} bytes where {len(content)} were written"
+    ]
 
 
 def test_another_key_makes_another_store(whole: tuple[Path, Packed]) -> None:
@@ -151,9 +175,7 @@ def test_another_key_makes_another_store(whole: tuple[Path, Packed]) -> None:
 
 def test_a_flipped_byte_is_named_by_its_part(whole: tuple[Path, Packed]) -> None:
     path = whole[0] / "records.bin"
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(bytes(data))
+    flip(path, -1)
     (problem,) = store_problems(whole[0]) or ()
     assert str(path) in problem and f"to {len(whole[1])} have changed" in problem
 
