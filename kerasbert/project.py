@@ -52,7 +52,8 @@ def create_project(
         if problem := name_problem(name):
             raise UsageError(f"the predicate {name!r} {problem}", hint="give names that are separated by commas")
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
-        raise UsageError("is not empty", path=directory, hint="give a new directory; nothing is written over files")
+        problem = "is not empty" if directory.is_dir() else "is there already and is no directory"
+        raise UsageError(problem, path=directory, hint="give a new directory; nothing is written over files")
     lower_case = True
     if checkpoint is not None:
         folder = Path(checkpoint).resolve()

@@ -87,7 +87,7 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     (tmp_path / "p/mine").write_text("x")
     refused(run("init", tmp_path / "p"), 2, "not empty")
-    refused(run("init", tmp_path / "p/mine"), 2, "not empty")
+    refused(run("init", tmp_path / "p/mine"), 2, "no directory")
     refused(run("init", tmp_path / "q", "-l", "fr"), 2, "fr", "zh, en")
     refused(run("init", tmp_path / "q", "-p", "a\tb"), 2, "line break or TAB")
     refused(run("init", tmp_path / "q", "--init", tmp_path / "none"), 2, "no such checkpoint")

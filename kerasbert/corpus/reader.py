@@ -17,7 +17,7 @@ from kerasbert.errors import InputError
 from kerasbert.files import atomic_write, require_file
 from kerasbert.schema import Schema, Sentence, Triple
 
-_WHAT = "a corpus"
+_WHAT, _TEXTS = "a corpus", "a file of texts"
 _JSON_NAMES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 _LOG = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def read_corpus(path: str | Path, schema: Schema | None = None, rejects: Rejects
       InputError: the file cannot be read, or is a broken JSON array; at once where there is no such file, otherwise
         when the reading comes to it.
     """
-    account = _account(path, rejects)
+    account = _account(path, rejects, _WHAT)
     rows = json_rows(path, _WHAT)
     return _sentences(rows, schema, account)
 
@@ -127,9 +127,9 @@ def read_texts(source: str | Path | IO[Any], rejects: Rejects | None = None) -> 
       InputError: as for `read_corpus`.
     """
     if isinstance(source, str | Path):
-        account = _account(source, rejects)
+        account = _account(source, rejects, _TEXTS)
         if str(source).lower().endswith(_JSON_NAMES):
-            return _sentences(json_rows(source, "texts"), None, account, annotated=False)
+            return _sentences(json_rows(source, _TEXTS), None, account, annotated=False)
         return _texts(_lines_of(source), account)
     name = getattr(source, "name", None)
     account = rejects if rejects is not None else Rejects(strict=True)
@@ -156,15 +156,15 @@ def write_corpus(path: str | Path, sentences: Iterable[Sentence]) -> None:
                 ) from error
 
 
-def _account(path: str | Path, rejects: Rejects | None) -> Rejects:
-    require_file(path, _WHAT)
+def _account(path: str | Path, rejects: Rejects | None, what: str) -> Rejects:
+    require_file(path, what)
     account = rejects if rejects is not None else Rejects(strict=True)
     account.begin(path)
     return account
 
 
 def _lines_of(path: str | Path) -> Iterator[Line]:
-    with open_bytes(path, "texts") as handle:
+    with open_bytes(path, _TEXTS) as handle:
         yield from decoded_lines(handle)
 
 
