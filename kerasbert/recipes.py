@@ -181,7 +181,8 @@ def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Call
         _require_learnable(stage, train_set, config)
         for name, examples in (("train", train_set), ("dev", dev_set)):
             if examples is not None and (words := examples.report.unplaced()):
-                announce(f"{stage}: data.{name}: {words}; `kerasbert check` shows where")
+                where = "; `kerasbert check` shows where" if examples.report.not_found else ""
+                announce(f"{stage}: data.{name}: {words}{where}")
         announce(
             f"{stage}: {len(train_set)} examples, batches of {settings.batch_size}, {settings.epochs:g} epochs, "
             f"{strategy.num_replicas_in_sync} x {config.runtime.precision}"

@@ -132,10 +132,10 @@ def _pair(text: str, triple: Triple) -> tuple[tuple[Span, str], tuple[Span, str]
     types = (triple.subject_type, triple.object_type)
     if any(kind == UNTYPED or (kind and not kind.strip()) for kind in types):
         return None
-    pair = next(iter(closest(span_pairs(*places(text, triple)))), None)
-    if pair is None:
+    pairs = closest(span_pairs(*places(text, triple)))
+    if not pairs:
         return None
-    subject, object_ = pair
+    subject, object_ = pairs[0]
     if text[slice(*subject)] != triple.subject or text[slice(*object_)] != triple.object:
         return None
     return (subject, types[0] or UNTYPED), (object_, types[1] or UNTYPED)

@@ -98,12 +98,8 @@ def _announced(rows: Iterator[Sentence], rejects: Rejects, rejects_path: str | P
             "holds no row; a corpus is expected", path=rejects.path, hint="check that the file is the right one"
         )
     if not rejects.used:
-        first = rejects.items[0]
-        raise InputError(
-            f"no row is usable; the first of {rejects.rejected_rows}: {first.reason}",
-            path=rejects.path,
-            line=first.line,
-            hint='a row is one JSON object with a "text" (and "spo_list" or "triple_list"), in UTF-8',
+        raise rejects.nothing_usable(
+            "row", 'a row is one JSON object with a "text" (and "spo_list" or "triple_list"), in UTF-8'
         )
     if rejects.items:
         _LOG.warning("%s", rejects.summary() + (f"; see {rejects_path}" if rejects_path is not None else ""))
@@ -116,8 +112,7 @@ def read_texts(source: str | Path | IO[Any], rejects: Rejects | None = None) -> 
     name ends in .json or .jsonl (also with .gz) it cannot be used, and elsewhere the line itself is the text, white
     space included, without the carriage return of a Windows line end. A .json file may also be one JSON array of such
     objects, and of standard input all lines are such objects where the first is one. Blank lines are skipped and
-    counted. A text of white space alone or with a NUL character, and bytes that
-    are not UTF-8, cannot be used.
+    counted. A text of white space alone or with a NUL character, and bytes that are not UTF-8, cannot be used.
 
     Args:
       source: the file, or an open file; the bytes under a text file are read where it has them.

@@ -100,6 +100,17 @@ class Rejects:
             text += "; ...)" if len({item.reason for item in self.items}) > reasons else ")"
         return text + (f", {self.blank} blank" if self.blank else "")
 
+    def nothing_usable(self, row: str, hint: str) -> InputError:
+        """The error for a file of which something was rejected and nothing can be used.
+
+        Args:
+          row: what the file is made of, in a word.
+          hint: what to do.
+        """
+        first = self.items[0]
+        problem = f"no {row} is usable; the first of {self.rejected_rows}: {first.reason}"
+        return InputError(problem, path=self.path, line=first.line, hint=hint)
+
     def write(self, path: str | Path) -> None:
         """Writes the rejects as JSON lines (file, line, triple, reason, raw), atomically.
 

@@ -24,7 +24,6 @@ from rich.text import Text
 
 from kerasbert.corpus.reader import read_texts
 from kerasbert.corpus.rejects import Rejects
-from kerasbert.errors import InputError
 from kerasbert.extraction.extractor import Extractor
 from kerasbert.files import atomic_write
 from kerasbert.schema import Sentence
@@ -84,7 +83,12 @@ def extract_file(
             found, triples = found + 1, triples + number
             progress.advance(task)
         if rejects.items and not rejects.used:
-            raise _nothing_usable(rejects, rejects_path)
+            # What was rejected is kept all the same.
+            if rejects_path is not None:
+                rejects.write(rejects_path)
+            raise rejects.nothing_usable(
+                "line", "texts are read as UTF-8; convert others, for example: iconv -f UTF-16 -t UTF-8"
+            )
         elapsed = progress.tasks[task].finished_time or progress.tasks[task].elapsed or 0.0
     if rejects_path is not None:
         rejects.write(rejects_path)
@@ -94,19 +98,6 @@ def extract_file(
         kept = f"kept with reasons in {rejects_path}" if rejects_path else "--rejects FILE keeps them"
         summary += f"; {rejects.summary()}; {kept}"
     return summary
-
-
-def _nothing_usable(rejects: Rejects, rejects_path: Path | None) -> InputError:
-    """The error for a source of rejects alone, which are kept all the same."""
-    if rejects_path is not None:
-        rejects.write(rejects_path)
-    first = rejects.items[0]
-    return InputError(
-        f"no line is usable; the first of {rejects.rejected_rows}: {first.reason}",
-        path=rejects.path,
-        line=first.line,
-        hint="texts are read as UTF-8; convert others, for example: iconv -f UTF-16 -t UTF-8",
-    )
 
 
 class _Rate(ProgressColumn):
