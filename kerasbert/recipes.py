@@ -241,8 +241,14 @@ def build_model(stage: str, materials: Materials, config: TrainingConfig) -> Ext
     predicates, dropout = len(materials.schema), config.model.dropout
     model: ExtractionModel
     if stage == "joint":
-        size, capitals = config.joint.head_size, marks_capitals(config, materials.encoder)
-        model = JointExtractor(materials.encoder, predicates, head_size=size, dropout=dropout, capitals=capitals)
+        model = JointExtractor(
+            materials.encoder,
+            predicates,
+            head_size=config.joint.head_size,
+            dropout=dropout,
+            capitals=marks_capitals(config, materials.encoder),
+            distances=config.joint.distances,
+        )
     elif stage == "predicate":
         threshold = config.predicate.threshold
         model = PredicateClassifier(materials.encoder, predicates, dropout=dropout, threshold=threshold)

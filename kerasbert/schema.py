@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -14,6 +15,10 @@ class Span(NamedTuple):
 
     start: int
     end: int
+
+    def moved(self, by: int) -> Span:
+        """The span in a text in which it stands so many characters, or tokens, later."""
+        return Span(self.start + by, self.end + by)
 
 
 class Signature(NamedTuple):
@@ -55,6 +60,11 @@ class Triple:
     def statement(self) -> tuple[str, str, str]:
         """Subject, predicate and object as strings: what two triples have to share to say the same."""
         return self.subject, self.predicate, self.object
+
+    def moved(self, characters: int) -> Triple:
+        """The triple in a text that has so many characters more before it."""
+        subject, object_ = (span and span.moved(characters) for span in (self.subject_span, self.object_span))
+        return dataclasses.replace(self, subject_span=subject, object_span=object_)
 
     def to_dict(self) -> dict[str, Any]:
         """The DuIE ``spo_list`` item, with offsets and confidence added when they are known."""

@@ -84,7 +84,7 @@ def joint_bundle(
 ) -> Bundle:
     """A bundle of an untrained joint model; lifted scores make it find something."""
     keras.utils.set_random_seed(seed)
-    model = JointExtractor(encoder(initializer_range=0.5), len(schema), head_size=8, capitals=True)
+    model = JointExtractor(encoder(initializer_range=0.5), len(schema), head_size=8, capitals=True, distances=True)
     for layer in (model.gate_head, model.span_channels, model.head_channels, model.tail_channels):
         layer.bias.assign_add(tf.ones_like(layer.bias) * lift)
     extended, predicate_ids = vocabulary().with_predicate_tokens(len(schema))

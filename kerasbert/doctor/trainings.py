@@ -21,6 +21,7 @@ from kerasbert.training.bundling import PIPELINE, STAGES
 from kerasbert.training.checkpoints import stem
 from kerasbert.training.config import TrainingConfig, config_from_dict
 from kerasbert.training.input import steps_per_epoch
+from kerasbert.training.output import unrecorded
 from kerasbert.training.store_state import store_problems
 
 _UNREADABLE = (tf.errors.OpError, RuntimeError, IndexError, ValueError)
@@ -67,7 +68,9 @@ def diagnose_training(directory: Path) -> Finding | None:
         else:
             notes.append("no bundle yet: the training has not come to its end")
     summary = "; ".join(lines) or "nothing trained yet"
-    return Finding("training", directory, summary, tuple(problems), tuple(notes), _commands(directory, stages))
+    settings = unrecorded(values) if config is not None else []
+    commands = _commands(directory, stages, settings)
+    return Finding("training", directory, summary, tuple(problems), tuple(notes), commands)
 
 
 def _without_settings(directory: Path, problem: str) -> Finding:
@@ -165,9 +168,9 @@ def _gone(path: str) -> bool:
     return bool(path) and not Path(path).exists()
 
 
-def _commands(directory: Path, stages: list[str]) -> tuple[str, ...]:
+def _commands(directory: Path, stages: list[str], settings: list[str]) -> tuple[str, ...]:
     recipes = [stage for stage in stages if stage not in PIPELINE]
     pipeline = [stage for stage in stages if stage in PIPELINE]
     recipes += ["pipeline"] if len(pipeline) == len(PIPELINE) else pipeline
     words = ("--config", directory / "config.yaml", "--output", directory)
-    return tuple(command("kerasbert", "train", recipe, *words) for recipe in recipes or ["joint"])
+    return tuple(command("kerasbert", "train", recipe, *settings, *words) for recipe in recipes or ["joint"])

@@ -47,6 +47,7 @@ class JointExtractor(ExtractionModel):
       capitals: whether ids are those of a `Tokenizer` that marks capitals. A lower-cased vocabulary hides that "Al Asad
         Airbase" is a name and "Al Asad airbase" a name and a word. What tells them apart needs no weights of its own:
         a marked token has the embedding of the second segment, which this input has no other use for.
+      distances: whether links know how far apart two tokens are, as spans do.
 
     Raises:
       ValueError: an odd head size, or capitals without a second segment to mark them by, or with ids as large as marks.
@@ -59,6 +60,7 @@ class JointExtractor(ExtractionModel):
         head_size: int = 64,
         dropout: float = 0.1,
         capitals: bool = False,
+        distances: bool = False,
         name: str = "joint_extractor",
         **kwargs: Any,
     ) -> None:
@@ -74,6 +76,7 @@ class JointExtractor(ExtractionModel):
         self.num_predicates = num_predicates
         self.head_size = head_size
         self.capitals = capitals
+        self.distances = distances
         # The gate reads the text's tokens, and nothing else the pooled first one.
         self.encoder.get_layer("pooler_transform").trainable = False
         self.dropout = keras.layers.Dropout(dropout)
@@ -98,8 +101,8 @@ class JointExtractor(ExtractionModel):
         return JointScores(
             gate=self.gate_head(_maximum(states, mask)),
             spans=_pointer(states, self.span_projection, self.span_channels, rotate=True),
-            heads=_pointer(states, self.head_projection, self.head_channels, rotate=False),
-            tails=_pointer(states, self.tail_projection, self.tail_channels, rotate=False),
+            heads=_pointer(states, self.head_projection, self.head_channels, rotate=self.distances),
+            tails=_pointer(states, self.tail_projection, self.tail_channels, rotate=self.distances),
             mask=mask,
         )
 
@@ -143,6 +146,7 @@ class JointExtractor(ExtractionModel):
             "head_size": self.head_size,
             "dropout": self.dropout.rate,
             "capitals": self.capitals,
+            "distances": self.distances,
         }
 
 

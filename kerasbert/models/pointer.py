@@ -60,7 +60,7 @@ def pair_scores(projected: tf.Tensor, channels: tf.Tensor, rotate: bool) -> Pair
       projected: queries and keys side by side, [batch, length, 2 * size], `size` even where they are rotated.
       channels: linear terms of the first and of the second token, [batch, length, 2 * channels].
       rotate: whether the product of queries and keys knows how far apart two tokens are (rotary position embedding,
-        Su et al. 2021). Spans need that; a link joins tokens at any distance.
+        Su et al. 2021).
     """
     queries, keys = tf.split(projected, 2, axis=-1)
     size = queries.shape[-1]

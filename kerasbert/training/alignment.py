@@ -23,6 +23,7 @@ class ExampleReport:
       sentences, triples: in the corpus.
       without_tokens: sentences of which the tokenizer leaves nothing; they give no example.
       windows: inputs that the sentences became; more than the sentences where some are longer than an input.
+      joined: sentences that are shown once more, in an input with others; of the rest only `examples` counts those.
       labelled: triples that an example states with both mentions.
       not_found: triples with a mention that is not in the text, or of which the tokenizer leaves nothing.
       across_windows: triples whose mentions share no window.
@@ -35,6 +36,7 @@ class ExampleReport:
     without_tokens: int = 0
     triples: int = 0
     windows: int = 0
+    joined: int = 0
     labelled: int = 0
     not_found: int = 0
     across_windows: int = 0

@@ -131,6 +131,9 @@ class JointConfig(StageConfig):
       head_size: width of the queries and keys of the span and link heads, even.
       capitals: whether the model is told which tokens begin with a capital letter, where the vocabulary is lower-cased
         and the encoder knows two segments.
+      distances: whether a link between two mentions knows how far apart they stand.
+      joined: share of the training sentences, of those that fill at most half an input, that are shown once more, two
+        to six of them joined, so that the model learns not to link what different sentences mention.
     """
 
     head_rate: float = 8.0
@@ -138,6 +141,8 @@ class JointConfig(StageConfig):
     tuning: float = 0.05
     head_size: int = 64
     capitals: bool = True
+    distances: bool = True
+    joined: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ class RuntimeConfig:
     """How the machine is used.
 
     Attributes:
-      seed: of the head initialisation, the data order and dropout.
+      seed: of the head initialisation, the data order, dropout, and which sentences are set aside or joined.
       precision: float32, mixed_float16 (GPUs with tensor cores) or mixed_bfloat16 (TPUs, new CPUs and GPUs).
       devices: auto, cpu, gpu, mirrored (all GPUs), multiworker (a cluster in TF_CONFIG) or tpu.
       checkpoint_steps: steps between two saved states; a training that is killed goes on from the last one.

@@ -156,13 +156,15 @@ def stage_examples(
     if corpus is None:
         return None
     aside = materials.kept_aside if stage == "joint" and split == "train" else frozenset()
+    joined = config.joint.joined if stage == "joint" and split == "train" else 0.0
     sentences = _shown(corpus, aside)
     total = len(corpus) - len(aside)
 
     def make(chunk: list[Sentence], report: ExampleReport) -> Iterable[Record]:
-        return _records(stage, [_known(sentence, materials.schema) for sentence in chunk], materials, config, report)
+        known = [_known(sentence, materials.schema) for sentence in chunk]
+        return _records(stage, known, materials, config, joined, report)
 
-    key = _key(stage, corpus, aside, materials, config)
+    key = _key(stage, corpus, aside, materials, config, joined)
     packed, report = stored(directory, key, sentences, make, lambda done: progress(done, total))
     return _view(stage, packed, report, materials, config)
 
@@ -204,14 +206,19 @@ def _known(sentence: Sentence, schema: Schema) -> Sentence:
 
 
 def _records(
-    stage: str, sentences: list[Sentence], materials: Materials, config: TrainingConfig, report: ExampleReport
+    stage: str,
+    sentences: list[Sentence],
+    materials: Materials,
+    config: TrainingConfig,
+    joined: float,
+    report: ExampleReport,
 ) -> Iterator[Record]:
     schema, tokenizer = materials.schema, materials.tokenizer
     lengths = config.data.max_length, config.data.overlap
     if stage == "joint":
         capitals = marks_capitals(config, materials.encoder)
         tokenizer = shared_tokenizer(tokenizer.vocabulary, tokenizer.lower_case, capitals)
-        return joint_records(sentences, schema, tokenizer, *lengths, report)
+        return joint_records(sentences, schema, tokenizer, *lengths, report, joined, config.runtime.seed)
     if stage == "predicate":
         return predicate_records(sentences, schema, tokenizer, *lengths, report)
     form = config.labeling.form
@@ -232,7 +239,7 @@ def _view(stage: str, packed: Packed, report: ExampleReport, materials: Material
 
 
 def _key(
-    stage: str, corpus: Corpus, aside: frozenset[int], materials: Materials, config: TrainingConfig
+    stage: str, corpus: Corpus, aside: frozenset[int], materials: Materials, config: TrainingConfig, joined: float
 ) -> dict[str, Any]:
     """Everything that the examples of a stage depend on."""
 
@@ -251,4 +258,5 @@ def _key(
         "overlap": config.data.overlap,
         **({"form": config.labeling.form} if stage == "labeling" else {}),
         **({"capitals": marks_capitals(config, materials.encoder)} if stage == "joint" else {}),
+        **({"joined": joined, "seed": config.runtime.seed} if joined else {}),
     }

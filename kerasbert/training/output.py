@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from kerasbert.files import atomic_write, describe_os_error
 from kerasbert.training.config import TrainingConfig
 
 # What a setting was before it existed, where that is not its default now.
-_BEFORE = {"joint": {"capitals": False}}
+_BEFORE = {"joint": {"capitals": False, "distances": False, "joined": 0.0}}
 
 # How often the state is saved changes nothing of what is computed.
 _FREE = {"runtime": ("checkpoint_steps", "checkpoint_minutes")}
@@ -111,6 +112,16 @@ def completed(earlier: dict[str, Any]) -> dict[str, Any]:
     defaults = TrainingConfig().to_dict()
     before = {name: _BEFORE.get(name, {}) | section for name, section in earlier.items()}
     return {name: defaults.get(name, {}) | before.get(name, {}) for name in {**defaults, **earlier}}
+
+
+def unrecorded(earlier: dict[str, Any]) -> list[str]:
+    """Overrides for the settings that a record is older than and that were not then what their defaults are now."""
+    return [
+        f"{section}.{key}={json.dumps(value)}"
+        for section, keys in _BEFORE.items()
+        for key, value in keys.items()
+        if key not in earlier.get(section, {})
+    ]
 
 
 def _claim(directory: Path, config: TrainingConfig, accept_changes: bool) -> None:

@@ -27,6 +27,7 @@ def check_ranges(config: TrainingConfig) -> None:
         ("model.frozen_layers", config.model.frozen_layers, 0, 1000),
         ("predicate.threshold", config.predicate.threshold, 1e-6, 1 - 1e-6),
         ("joint.tuning", config.joint.tuning, 0.0, 0.5),
+        ("joint.joined", config.joint.joined, 0.0, 1.0),
         ("joint.head_size", config.joint.head_size, 2, 4096),
         ("runtime.checkpoint_steps", config.runtime.checkpoint_steps, 1, 1e9),
         ("runtime.checkpoint_minutes", config.runtime.checkpoint_minutes, 0.0, 1e6),

@@ -48,7 +48,7 @@ FORMAT = 3
 """To be raised whenever the same sentences become other examples, or are kept in another way."""
 
 PART = 8192
-"""Sentences that are made into examples at a time."""
+"""Sentences that are made into examples at a time, and joined with one another."""
 
 _HEADER = 3
 

@@ -110,14 +110,15 @@ def _require_form(model: ExtractionModel, config: dict[str, object], directory: 
             path=directory,
             hint=f"add labeling.form={config.get('form')}",
         )
-    if isinstance(model, JointExtractor) and config.get("capitals", False) != model.capitals:
-        raise UsageError(
-            "its model is not told of capitals, the training's is"
-            if model.capitals
-            else "its model is told of capitals, the training's is not",
-            path=directory,
-            hint=f"add joint.capitals={str(not model.capitals).lower()}",
-        )
+    if isinstance(model, JointExtractor):
+        for setting in ("capitals", "distances"):
+            own = model.get_config()[setting]
+            if config.get(setting, False) != own:
+                raise UsageError(
+                    f"its model is {'not ' if own else ''}told of {setting}, the training's is{'' if own else ' not'}",
+                    path=directory,
+                    hint=f"add joint.{setting}={str(not own).lower()}",
+                )
 
 
 def _load_encoder(model: ExtractionModel, directory: Path, source: str) -> str:

@@ -136,6 +136,7 @@ class ExtractionHyperModel(keras_tuner.HyperModel):
             model,
             config.joint.tuning,
             config.joint.capitals,
+            config.joint.joined,
             config.labeling.form,
             config.runtime.seed,
         )

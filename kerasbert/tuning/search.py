@@ -15,8 +15,7 @@ from kerasbert.bundle import read_manifest
 from kerasbert.errors import InputError, KerasbertError, UsageError
 from kerasbert.files import atomic_directory, atomic_write, describe_os_error, read_json
 from kerasbert.recipes import Initializer
-from kerasbert.training.config import TrainingConfig
-from kerasbert.training.output import describe_changes, locked
+from kerasbert.training.output import completed, describe_changes, locked
 from kerasbert.tuning.hypermodels import HYPERMODELS, ExtractionHyperModel
 from kerasbert.tuning.plan import Search, check_plan, process_role, space_of
 from kerasbert.tuning.report import TABLE, write_report
@@ -149,9 +148,7 @@ def _require_same(directory: Path, record: dict[str, Any]) -> None:
         raise InputError(f"cannot be read: {str(error).splitlines()[0]}", path=path) from error
     if not isinstance(earlier, dict) or not all(isinstance(section, dict) for section in earlier.values()):
         raise InputError("is no record of a search", path=path, hint="restore the file, or give another directory")
-    defaults = TrainingConfig().to_dict()
-    earlier |= {section: keys | earlier.get(section, {}) for section, keys in defaults.items()}
-    if changes := describe_changes(earlier, record):
+    if changes := describe_changes(completed(earlier), record):
         raise UsageError(
             "holds a search with other settings:\n    " + "\n    ".join(changes),
             path=directory,

@@ -164,6 +164,18 @@ def test_damaged_settings(trained: Path) -> None:
     assert look(trained)[0].problems == (f"{record}: is missing",)
 
 
+def test_a_training_from_before_a_setting_existed_goes_on_as_it_was(trained: Path) -> None:
+    record = trained / "config.yaml"
+    lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+    left = [line for line in lines if line.strip().partition(":")[0] not in ("capitals", "distances", "joined")]
+    assert len(left) == len(lines) - 3
+    record.write_text("".join(left), encoding="utf-8")
+    words = shlex.split(look(trained)[0].commands[0])
+    assert {"joint.capitals=false", "joint.distances=false", "joint.joined=0.0"} < set(words)
+    done = run(*words[1:])
+    assert done.code == 0 and "was trained already" in done.err
+
+
 def test_a_bundle_without_its_manifest(trained: Path) -> None:
     manifest = trained / "bundle" / "bundle.json"
     manifest.unlink()

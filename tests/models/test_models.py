@@ -310,6 +310,23 @@ def test_capitals_are_marked_by_the_second_segment(training: bool) -> None:
         JointExtractor(tiny.encoder(type_vocab_size=1), 3, capitals=True)
 
 
+def test_links_know_distances_where_they_are_told_and_in_older_bundles_not() -> None:
+    plain, (inputs, _) = build("joint", hidden_dropout=0.0, attention_dropout=0.0), batch("joint")
+    told = JointExtractor.from_config(plain.get_config() | {"distances": True})
+    told.set_weights(plain.get_weights())
+    before, after = plain(inputs), told(inputs)
+    config = plain.get_config()
+    del config["distances"]
+    older = JointExtractor.from_config(config)
+    older.set_weights(plain.get_weights())
+    np.testing.assert_array_equal(older(inputs).heads.base, before.heads.base)
+    np.testing.assert_array_equal(before.spans.base, after.spans.base)
+    diagonal = np.einsum("bii->bi", before.heads.base)
+    np.testing.assert_allclose(np.einsum("bii->bi", after.heads.base), diagonal, atol=1e-5)
+    assert np.abs(after.heads.base - before.heads.base).max() > 1e-5
+    assert np.abs(after.tails.base - before.tails.base).max() > 1e-5
+
+
 def test_the_joint_heads_are_small() -> None:
     model = JointExtractor(tiny.encoder(hidden_size=768, num_heads=12), 49)
     pointers = [layer for layer in model.heads if layer.name != "gate_head"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, settings, strategies
 
 from kerasbert.schema import Schema, Sentence, Span, Triple
-from kerasbert.training.joint_examples import PLACES, ROWS, JointExamples, joint_examples
+from kerasbert.training.alignment import ExampleReport
+from kerasbert.training.joining import MOST
+from kerasbert.training.joint_examples import PLACES, ROWS, JointExamples, joint_examples, joint_records
 from tests import tiny
 from tests.training.test_examples import account, annotated
 
@@ -153,3 +157,94 @@ def test_schemas_of_any_size(count: int) -> None:
     schema = Schema.from_signatures([(f"r{k:03d}", "", "") for k in range(count)])
     made = made_of(Sentence("海国，青岚", (Triple("海国", f"r{count - 1:03d}", "青岚"),)), schema=schema)
     assert made.labels[0].tolist() == [[count - 1, 1, 2, 4, 5, 0]]
+
+
+def test_joined_sentences_learn_their_own_triples_and_no_others() -> None:
+    one = Sentence("石桥的首都是青岚", (Triple("石桥", "首都", "青岚", object_span=Span(6, 8)),))
+    other = Sentence("青岚，石桥，白渡", (Triple("石桥", "首都", "白渡"),))
+    made = joint_examples([one, other], tiny.SCHEMA, TOKENIZER, 64, 4, joined=1.0)
+    names = [TOKENIZER.vocabulary.tokens[k] for k in made.rows[2].ids]
+    assert "".join(names[1:-1]) in (one.text + other.text, other.text + one.text) and len(made) == 3
+    assert made.labels[0].tolist() == [[CAPITAL, 1, 2, 7, 8, 0]] and made.labels[1].tolist() == [
+        [CAPITAL, 4, 5, 7, 8, 0]
+    ]
+    begin = {text: "".join(names[1:-1]).index(text) + 1 for text in (one.text, other.text)}
+    a, b = begin[one.text], begin[other.text]
+    labels = {tuple(row) for row in made.labels[2].tolist()}
+    # The annotated offsets are the only place of that object; of its subject the other sentence's may be taken.
+    assert labels == {
+        (CAPITAL, a, a + 1, a + 6, a + 7, 0),
+        (CAPITAL, b + 3, b + 4, a + 6, a + 7, 1),
+        (CAPITAL, b + 3, b + 4, b + 6, b + 7, 0),
+        (CAPITAL, a, a + 1, b + 6, b + 7, 1),
+    }
+    assert account(made.report) == {
+        "sentences": 2,
+        "triples": 2,
+        "windows": 2,
+        "joined": 2,
+        "labelled": 2,
+        "examples": 3,
+    }
+
+
+@pytest.mark.parametrize("other", ["Ann.", "annn.", "İ"])
+def test_another_sentence_does_not_hide_a_place(other: str) -> None:
+    one = Sentence("白渡Annn", (Triple("Ann", "居住地", "白渡"),))
+    made = joint_examples([one, Sentence(other)], tiny.SCHEMA, TOKENIZER, 64, 4, joined=1.0)
+    begin = made.rows[2].ids.tolist().index(made.rows[0].ids[1]) - 1
+    assert len(made.rows[1].ids) > 2 and learnt(made.labels[0], begin) <= learnt(made.labels[2])
+
+
+def test_a_mention_that_only_another_sentence_holds_is_not_found() -> None:
+    one, other = Sentence("石桥。", (Triple("石桥", "首都", "青岚"),)), Sentence("青岚。")
+    made = joint_examples([one, other], tiny.SCHEMA, TOKENIZER, 64, 4, joined=1.0)
+    assert made.labels[0].tolist() == made.labels[2].tolist() == [[CAPITAL, -1, -1, -1, -1, 0]]
+    assert (made.report.not_found, made.report.across_windows, made.report.joined) == (1, 0, 2)
+
+
+def learnt(labels: np.ndarray, moved: int = 0) -> frozenset[tuple[int, ...]]:
+    """The rows that are to be found, with their tokens moved."""
+    rows = labels[labels[:, 5] == 0][:, :5]
+    return frozenset((p, *(place + moved if place >= 0 else place for place in places)) for p, *places in rows.tolist())
+
+
+def pieces(
+    ids: tuple[int, ...], alone: list[tuple[tuple[int, ...], np.ndarray]], moved: int = 0
+) -> Iterator[frozenset[tuple[int, ...]]]:
+    """What is to be found in a text, for every way of cutting it into texts that also stand alone."""
+    if not ids:
+        yield frozenset()
+    for own, labels in alone:
+        if ids[: len(own)] == own:
+            for rest in pieces(ids[len(own) :], alone, moved + len(own)):
+                yield learnt(labels, moved) | rest
+
+
+@settings(max_examples=100, deadline=None)
+@given(strategies.lists(annotated(), min_size=1, max_size=9), strategies.integers(0, 3))
+def test_joining_changes_nothing_else(sentences: list[Sentence], seed: int) -> None:
+    apart = joint_examples(sentences, tiny.SCHEMA, TOKENIZER, 32, 4)
+    together = joint_examples(sentences, tiny.SCHEMA, TOKENIZER, 32, 4, joined=0.7, seed=seed)
+    again = joint_examples(sentences, tiny.SCHEMA, TOKENIZER, 32, 4, joined=0.7, seed=seed)
+    assert np.array_equal(together.packed.records, again.packed.records)
+    assert together.report.to_dict() | {"joined": 0, "examples": len(apart)} == apart.report.to_dict()
+    assert together.report.examples == len(together) and (together.lengths <= 32).all()
+    assert np.array_equal(together.packed.records[: len(apart.packed.records)], apart.packed.records)
+    more = len(together) - len(apart)
+    assert 2 * more <= together.report.joined <= MOST * more
+    alone = [(tuple(row.ids[1:-1].tolist()), labels) for row, labels in zip(apart.rows, apart.labels, strict=True)]
+    for row, labels in zip(together.rows[len(apart) :], together.labels[len(apart) :], strict=True):
+        assert learnt(labels) in pieces(tuple(row.ids[1:-1].tolist()), alone)
+
+
+def test_what_is_joined_differs_from_chunk_to_chunk_and_by_seed() -> None:
+    sentences = [*tiny.sentences(40)]
+
+    def lengths(seed: int, before: int = 0) -> list[int]:
+        report = ExampleReport(sentences=before)
+        records = joint_records(sentences, tiny.SCHEMA, TOKENIZER, 64, 4, report, 0.5, seed)
+        return [len(record.row.ids) for record in records]
+
+    assert lengths(1) == lengths(1) and lengths(1) != lengths(2) and lengths(1) != lengths(1, before=40)
+    assert 43 < len(lengths(1)) < 55

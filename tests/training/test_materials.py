@@ -56,7 +56,7 @@ def same(one: Examples, other: Examples) -> bool:
 
 
 def test_parts_give_what_the_whole_gives(material: tiny.Material, tmp_path: Path) -> None:
-    config = material.config(data={"max_length": 12, "overlap": 4})
+    config = material.config(data={"max_length": 12, "overlap": 4}, joint={"joined": 0.0})
     sentences = load_corpus(material.train)
     at_once = tiny.SCHEMA, tiny.tokenizer()
     ids = read(config, None).predicate_ids
@@ -73,6 +73,30 @@ def test_parts_give_what_the_whole_gives(material: tiny.Material, tmp_path: Path
     assert tuning == [sentence for n, sentence in enumerate(sentences) if n in aside]
 
 
+def test_joined_sentences_are_the_same_where_the_making_was_interrupted(
+    material: tiny.Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = material.config(joint={"joined": 1.0})
+    whole = examples("joint", config, tmp_path / "whole")
+    write, written = store.write_state, 0
+
+    def killed(*state: Any) -> None:
+        nonlocal written
+        written += 1
+        if written == 3:
+            raise KeyboardInterrupt
+        write(*state)
+
+    monkeypatch.setattr(store, "write_state", killed)
+    with pytest.raises(KeyboardInterrupt):
+        examples("joint", config, tmp_path / "killed")
+    monkeypatch.undo()
+    monkeypatch.setattr(store, "PART", 5)
+    again = examples("joint", config, tmp_path / "killed")
+    assert whole is not None and again is not None and whole.report.joined > 10
+    assert again.packed.digest == whole.packed.digest and again.report == whole.report
+
+
 def test_the_joint_model_is_told_of_capitals_where_that_says_something(material: tiny.Material, tmp_path: Path) -> None:
     def highest(name: str, **sections: dict[str, object]) -> tuple[int, bool]:
         config = material.config(**sections)
@@ -87,6 +111,24 @@ def test_the_joint_model_is_told_of_capitals_where_that_says_something(material:
     assert highest("cased", model={"lower_case": False}) == (0, False)
     # With another setting the examples are made anew.
     assert highest("told", joint={"capitals": False}) == (0, False)
+
+
+def test_sentences_are_joined_to_learn_from_and_nowhere_else(material: tiny.Material, tmp_path: Path) -> None:
+    def made(name: str, split: str, **settings: object) -> Examples:
+        config = material.config(data={"max_length": 64}, joint=settings, runtime={"seed": settings.pop("seed", 1)})
+        found = examples("joint", config, tmp_path / name, split)
+        assert found is not None
+        return found
+
+    alone, joined = made("store", "train", joined=0.0), made("store", "train", joined=1.0)
+    # Of each part of five, one may be left over.
+    assert alone.report.joined == 0 and joined.report.joined >= len(alone) - len(alone) // 5
+    assert joined.report.examples == len(joined) > len(alone) == alone.report.examples
+    assert joined.report.labelled == alone.report.labelled
+    assert same(joined, made("store", "train", joined=1.0)) and same(joined, made("other", "train", joined=1.0))
+    assert joined.packed.digest != made("store", "train", joined=1.0, seed=2).packed.digest
+    dev = made("store", "dev", joined=1.0)
+    assert dev.report.joined == 0 and len(dev) == dev.report.sentences
 
 
 def test_sentences_given_for_the_threshold_leave_all_others_to_learn_from(

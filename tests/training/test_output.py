@@ -69,3 +69,14 @@ def test_a_joint_model_from_before_capitals_were_marked_is_told_of_none(tmp_path
         pass
     with claimed(tmp_path, config_from_dict({"joint": {"capitals": False}})):
         pass
+
+
+def test_a_joint_training_from_before_links_knew_distances_goes_on_without(tmp_path: Path) -> None:
+    earlier = TrainingConfig().to_dict()
+    del earlier["joint"]["joined"], earlier["joint"]["distances"]
+    trained_with(earlier, tmp_path)
+    changes = r"joint\.distances: False -> True\s+joint\.joined: 0\.0 -> "
+    with pytest.raises(UsageError, match=changes), claimed(tmp_path, TrainingConfig()):
+        pass
+    with claimed(tmp_path, config_from_dict({"joint": {"joined": 0.0, "distances": False}})):
+        pass

@@ -192,6 +192,10 @@ def test_bundles_that_do_not_fit(tmp_path: Path) -> None:
         chosen = material.config(model={"init": str(tmp_path / "joint")}, joint={"capitals": False, "head_size": 8})
         train("joint", chosen, tmp_path / "f", tiny.keep_random)
 
+    with pytest.raises(UsageError, match=r"its model is told of distances[\s\S]*joint.distances=true"):
+        chosen = material.config(model={"init": str(tmp_path / "joint")}, joint={"head_size": 8, "distances": False})
+        train("joint", chosen, tmp_path / "g", tiny.keep_random)
+
     native = tiny.bundle()
     native.save(tmp_path / "native")
     with pytest.raises(UsageError, match=r"its labeler has the native form[\s\S]*labeling.form=native"):

@@ -150,6 +150,17 @@ def test_examples_are_made_anew_where_capitals_are_tried(config: TrainingConfig,
         hypermodel.fit(hp, model, epochs=1, verbose=0)
 
 
+@pytest.mark.parametrize("order", [(0.0, 1.0), (1.0, 0.0)])
+def test_examples_are_made_anew_where_joining_is_tried(config: TrainingConfig, order: tuple[float, float]) -> None:
+    hypermodel = JointHyperModel(config, tiny.keep_random, {"joint.joined": order, "joint.epochs": (1,)})
+    for joined in order:
+        hp = keras_tuner.HyperParameters()
+        hp.values["joint.joined"] = joined
+        hypermodel.build(hp)
+        _, train, _ = hypermodel._prepare(resolve(hypermodel.config_for(hp.values)))
+        assert bool(train.report.joined) == bool(joined)
+
+
 def test_a_checkpoint_that_nobody_can_read(config: TrainingConfig) -> None:
     with pytest.raises(UsageError, match="pass initialize="):
         PredicateHyperModel(config, space=SPACE).build(keras_tuner.HyperParameters())

@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kerasbert.bundle import Bundle
 from kerasbert.keras import tf
 from kerasbert.training.state import TrainingState
 from kerasbert.tuning import trials as module
+from kerasbert.tuning.search import RECORD
 from tests import tiny
 from tests.commandline import Result, contents, refused, run
 from tests.tuning.searches import SETTINGS, SPACE, arguments, ended, outcome, start, write_material
@@ -164,6 +167,17 @@ def test_directories_of_others(whole: tuple[Path, Result], material: tiny.Materi
     pipeline = ("tune", "pipeline", *SETTINGS, *material.arguments(), "-o", tmp_path / "out")
     refused(run(*pipeline), 2, "no search for")
     refused(run(*pipeline, "--space", tmp_path / "space.yaml"), 2, "no search for")
+
+
+def test_a_search_from_before_a_setting_existed_does_not_go_on_with_another(
+    whole: tuple[Path, Result], material: tiny.Material, tmp_path: Path
+) -> None:
+    shutil.copytree(whole[0], tmp_path / "older")
+    record = tmp_path / "older" / RECORD
+    values = yaml.safe_load(record.read_text(encoding="utf-8"))
+    del values["joint"]["distances"]
+    record.write_text(yaml.safe_dump(values), encoding="utf-8")
+    refused(run(*arguments(material, tmp_path / "older", *FOUR)), 2, "joint.distances: False -> True")
 
 
 def test_half_set_variables(material: tiny.Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
