@@ -44,6 +44,9 @@ def main() -> None:
     quality.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="a training each [1 2 3]")
     quality.add_argument("--recipes", nargs="+", choices=("joint", "pipeline"), default=["joint", "pipeline"])
     quality.add_argument(
+        "--together", type=int, nargs="+", default=[], metavar="N", help="score texts of so many sentences, too"
+    )
+    quality.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="SECTION.KEY=VALUE", help="settings of the training"
     )
     arguments = parser.parse_args()

@@ -129,8 +129,12 @@ def untrained_pipeline(
 def untrained_joint(
     schema: Schema, vocabulary: Vocabulary, config: EncoderConfig, texts: Sequence[str]
 ) -> JointPipeline:
-    """An untrained joint model whose biases are set so that it proposes about as much as a trained one."""
-    model = JointExtractor(config, len(schema))
+    """An untrained joint model whose biases are set so that it proposes about as much as a trained one.
+
+    Models for several numbers of predicates have one encoder: what they propose differs by their links alone.
+    """
+    keras.utils.set_random_seed(SEED)
+    model = JointExtractor(config, len(schema), distances=True)
     pipeline = JointPipeline(Bundle(schema, vocabulary, True, (), {"joint": model}, dict(SETTINGS)))
     sample = read_windows(pipeline.tokenizer, texts[:64], 254, 64)
     rows = [classification_row(part.ids, vocabulary.cls_id, vocabulary.sep_id) for part in sample]

@@ -14,6 +14,7 @@ from kerasbert.models.joint_extractor import JointExtractor
 from kerasbert.models.predicate_classifier import PredicateClassifier
 from kerasbert.models.sequence_labeler import SequenceLabeler
 from kerasbert.text.tokenizer import Tokenizer
+from kerasbert.training.config import JointConfig
 from kerasbert.training.examples import labeling_examples, predicate_examples
 from kerasbert.training.joint_examples import joint_examples
 
@@ -26,11 +27,11 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     config = small(extended)
     first = predicate_examples(sentences, schema, tokenizer, 256, 64)
     second = labeling_examples(sentences, schema, tokenizer, predicate_ids, 256, 64, "native")
-    joint = joint_examples(sentences, schema, tokenizer, 256, 64)
+    joint = joint_examples(sentences, schema, tokenizer, 256, 64, joined=JointConfig().joined)
     models = {
         "stage 1": (PredicateClassifier(config, len(schema)), first),
         "stage 2": (SequenceLabeler(config, len(schema)), second),
-        "joint": (JointExtractor(config, len(schema)), joint),
+        "joint": (JointExtractor(config, len(schema), distances=True), joint),
     }
     tasks = {name: training_task(model, examples, None) for name, (model, examples) in models.items()}
     if torch_peer.available():

@@ -16,11 +16,14 @@ from kerasbert.corpus.reader import load_corpus, write_corpus
 from kerasbert.corpus.schemas import read_schema
 from kerasbert.errors import UsageError
 from kerasbert.extraction.assess import evaluate_model
+from kerasbert.extraction.joint import JointPipeline
 from kerasbert.extraction.load import load_model
+from kerasbert.extraction.pipeline import Pipeline
 from kerasbert.keras import keras
 from kerasbert.recipes import train
 from kerasbert.schema import Sentence
 from kerasbert.training.config import TrainingConfig, as_overrides, load_config
+from kerasbert.training.joining import joined_sentence
 from migration.checkpoint import initialize
 
 
@@ -34,6 +37,8 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     for key, value in {**given, "the held-out sentences": arguments.dev}.items():
         if value is None:
             raise UsageError(f"{key} is not given", hint="`quality` needs --data, --dev, --schema and --init")
+    if min(arguments.together, default=2) < 2:
+        raise UsageError(f"--together {min(arguments.together)}: a text of several sentences has at least 2")
     held_out = load_corpus(arguments.dev)
     if arguments.more is not None:
         given["data.train"] = _with_more(arguments, held_out)
@@ -76,7 +81,9 @@ def _row(
     result = train(recipe, config, directory, lambda model, path: initialize(model, path).summary(), print)
     passes = sum(outcome.steps * getattr(config, stage).batch_size for stage, outcome in result.outcomes.items())
     # Weights as they were written, as a user will load them.
-    scores = evaluate_model(load_model(directory), held_out)["triples"].overall
+    model = load_model(directory)
+    scores = evaluate_model(model, held_out)["triples"].overall
+    together = {f"F1, {count} joined": _together(model, held_out, count) for count in arguments.together}
     keras.backend.clear_session()
     return {
         "recipe": recipe,
@@ -85,7 +92,14 @@ def _row(
         "precision": scores.precision,
         "recall": scores.recall,
         "F1": scores.f1,
+        **together,
     }
+
+
+def _together(model: Pipeline | JointPipeline, held_out: Sequence[Sentence], count: int) -> float:
+    """F1 where so many sentences, neighbours in their file, are one text."""
+    texts = [joined_sentence(held_out[n : n + count]) for n in range(0, len(held_out), count)]
+    return evaluate_model(model, texts)["triples"].overall.f1
 
 
 def _mean(recipe: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -94,6 +108,6 @@ def _mean(recipe: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "recipe": recipe,
         "seed": "mean",
         "passes": rows[0]["passes"],
-        **{name: statistics.mean(row[name] for row in rows) for name in ("precision", "recall", "F1")},
+        **{name: statistics.mean(row[name] for row in rows) for name in list(rows[0])[3:]},
         "spread": max(scores) - min(scores),
     }

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
     def build(directory: Path) -> tuple[JointExtractor, TrainingState]:
         with strategy.scope():
-            model = JointExtractor(small(vocabulary), len(schema))
+            model = JointExtractor(small(vocabulary), len(schema), distances=True)
             model.compile(optimizer=AdamWeightDecay(1e-4))
             model.optimizer.build(model.trainable_variables)
             # Longer than what is measured: nothing is evaluated here.

@@ -31,16 +31,14 @@ def model(config: EncoderConfig, predicates: int, head_size: int = 64) -> Any:
     from transformers import BertConfig, BertModel
 
     class Pointer(torch.nn.Module):
-        def __init__(self, channels: int, rotate: bool) -> None:
+        def __init__(self, channels: int) -> None:
             super().__init__()
             self.projection = torch.nn.Linear(config.hidden_size, 2 * head_size)
             self.channels = torch.nn.Linear(config.hidden_size, 2 * channels)
-            self.rotate = rotate
 
         def forward(self, states: Any) -> Any:
             queries, keys = self.projection(states).chunk(2, dim=-1)
-            if self.rotate:
-                queries, keys = _rotated(queries), _rotated(keys)
+            queries, keys = _rotated(queries), _rotated(keys)
             base = queries @ keys.transpose(1, 2) / head_size**0.5
             first, second = self.channels(states).transpose(1, 2).chunk(2, dim=1)
             return base[:, None] + first[..., None] + second[:, :, None]
@@ -57,11 +55,7 @@ def model(config: EncoderConfig, predicates: int, head_size: int = 64) -> Any:
             )
             self.bert = BertModel(shape, add_pooling_layer=False)
             self.gate = torch.nn.Linear(config.hidden_size, predicates)
-            self.spans, self.heads, self.tails = (
-                Pointer(2, True),
-                Pointer(predicates, False),
-                Pointer(predicates, False),
-            )
+            self.spans, self.heads, self.tails = (Pointer(channels) for channels in (2, predicates, predicates))
 
         def forward(self, ids: Any, mask: Any, text: Any) -> tuple[Any, Any, Any, Any]:
             states = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
