@@ -185,7 +185,7 @@ def _train(task: _Task, initialize: Initializer, announce: Announce, saved: Call
                 announce(f"{stage}: data.{name}: {words}{where}")
         announce(
             f"{stage}: {len(train_set)} examples, batches of {settings.batch_size}, {settings.epochs:g} epochs, "
-            f"{strategy.num_replicas_in_sync} x {config.runtime.precision}"
+            f"{strategy.num_replicas_in_sync} x {config.runtime.precision}{train_set.report.repeated()}"
         )
         outcomes[stage] = train_model(
             build=lambda stage=stage: build_model(stage, materials, config),  # type: ignore[misc]

@@ -48,6 +48,11 @@ class ExampleReport:
         """Plain numbers."""
         return asdict(self)
 
+    def repeated(self) -> str:
+        """In words what is shown once more; empty where nothing is."""
+        count = self.examples - self.windows
+        return f"; {count} of the examples join {self.joined} of the sentences" if self.joined else ""
+
     def unplaced(self) -> str:
         """In words what is not learnt as annotated; empty where everything is."""
         counts = (
